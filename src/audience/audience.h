@@ -1,0 +1,36 @@
+/*
+ * audience/audience.h
+ *	  Who a customer is: the bound relation, its rows, zone and locale.
+ */
+#ifndef JO_AUDIENCE_H
+#define JO_AUDIENCE_H
+
+#include "core/expression.h"
+
+/* Composite type of the bound relation, or InvalidOid without a binding. */
+extern Oid	jo_customer_type(void);
+
+/* Relation bound, or InvalidOid; caches that depend on its columns watch it. */
+extern Oid	jo_customer_relation(void);
+
+/* One customer as read by a batch.  All in the caller's memory context. */
+typedef struct JoCustomer
+{
+	const char *customer_id;	/* in */
+	Datum		row;			/* composite of jo_customer_type() */
+	bool		exists;			/* false: no such row (row is then NULL) */
+	char	   *timezone;		/* from timezone_sql, or NULL */
+	char	   *locale;			/* from locale_sql, or NULL */
+} JoCustomer;
+
+/*
+ * Read the rows of n customers (ids distinct) as the binding's owner, in one
+ * statement, read-only.  Without a binding every one "exists" with a NULL row.
+ * "error" as in jo_expression_compile(): set when the relation cannot be read;
+ * then no customer is filled.
+ */
+extern void jo_customer_load(JoCustomer *customers, int n, JoError **error);
+
+extern void jo_audience_init(void);
+
+#endif							/* JO_AUDIENCE_H */

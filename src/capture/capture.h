@@ -1,0 +1,113 @@
+/*
+ * capture/capture.h
+ *	  The event log: who writes it, and how a lane reads it.
+ */
+#ifndef JO_CAPTURE_H
+#define JO_CAPTURE_H
+
+#include "access/transam.h"
+#include "datatype/timestamp.h"
+#include "lib/stringinfo.h"
+#include "utils/jsonb.h"
+#include "utils/snapshot.h"
+
+/* Kinds of an event row. */
+#define JO_EVENT_KIND_EVENT		'e' /* from a watch or emit() */
+#define JO_EVENT_KIND_COMMAND	'c' /* enter, leave, interventions, control */
+#define JO_EVENT_KIND_MESSAGE	'm' /* message.<status>: a report of a relay */
+
+/* Names of commands; names of users' events never begin with '$'. */
+#define JO_COMMAND_ENTER		"$enter"
+#define JO_COMMAND_LEAVE		"$leave"
+#define JO_CONTROL_TRUNCATE		"$truncate" /* customer_id '', payload {"relation": …} */
+
+/* One event, as appended and as read.  Strings are in the server encoding. */
+typedef struct JoEvent
+{
+	int64		seq;			/* drawn by the append; event_id */
+	FullTransactionId xid;		/* filled by reading */
+	TimestampTz instant;		/* 0 on append: the engine clock */
+	TimestampTz recorded_at;
+	TimestampTz occurred_at;	/* valid if has_occurred_at */
+	int32		watch_id;		/* 0: none */
+	char		kind;
+	bool		has_occurred_at;
+	char	   *customer_id;
+	char	   *name;
+	Jsonb	   *payload;		/* or NULL */
+	char	   *trace;			/* or NULL */
+} JoEvent;
+
+/*
+ * Append events in the caller's transaction, in order, and ring the lanes at
+ * commit.  Tickets are drawn now.  No privileges are looked at.
+ */
+extern void jo_event_append(JoEvent *events, int n);
+
+/* Draw "n" consecutive capture tickets; returns the first. */
+extern int64 jo_event_ticket(int n);
+
+/*
+ * Called with the bit set of lanes that got events in this transaction, after
+ * commit: set by the worker room (rings latches through shared memory).  NULL:
+ * nobody listens.
+ */
+typedef void (*JoLaneRing) (uint32 lanes);
+extern JoLaneRing jo_lane_ring;
+
+/* Remember that this transaction gave these lanes work (also for settled
+ * subtransactions); rung once at commit.  Bit i is lane i. */
+extern void jo_lane_mark(uint32 lanes);
+
+/* ---- reading (cursor.c, window.c) ---- */
+
+/* A snapshot as it is stored: 64-bit, and never containing its own writer. */
+typedef struct JoSnapshot
+{
+	FullTransactionId xmin;
+	FullTransactionId xmax;
+	int			nxip;
+	FullTransactionId *xip;		/* sorted */
+} JoSnapshot;
+
+typedef struct JoLaneCursor
+{
+	int			lane;
+	int64		batch;			/* 0: the lane has not begun */
+	int64		seq;
+	TimestampTz clock;
+	int32		clock_epoch;
+	TimestampTz timer_due;
+	int64		timer_id;
+	int64		next_timer;
+	int64		next_outbox;
+	int64		applied;
+	int64		entered;
+	int64		ended;
+	int64		advances;
+	int32		incarnation;
+	JoSnapshot	s1;
+	bool		has_s2;
+	JoSnapshot	s2;
+} JoLaneCursor;
+
+/* Newest cursor of a lane visible to "snapshot" (in CurrentMemoryContext). */
+extern void jo_lane_cursor_read(int lane, Snapshot snapshot, JoLaneCursor *cursor);
+
+/* Append the cursor of the next batch. */
+extern void jo_lane_cursor_append(const JoLaneCursor *cursor, int worker);
+
+/*
+ * Read at most "limit" events of the lane that are visible to "snapshot" and
+ * not yet applied, in order of seq, and move "cursor" (in memory) past them.
+ * Returns how many.  *exhausted: nothing that "snapshot" sees remains.
+ */
+extern int	jo_event_window_read(JoLaneCursor *cursor, Snapshot snapshot,
+								 int limit, JoEvent **events, bool *exhausted);
+
+/* True when the lane has applied every event visible to "snapshot". */
+extern bool jo_lane_is_fresh(int lane, Snapshot snapshot);
+
+extern void jo_capture_init(void);
+
+#endif							/* JO_CAPTURE_H */

@@ -1,0 +1,45 @@
+/*
+ * content/content.h
+ *	  Message templates: found by name, channel and locale; rendered for many
+ *	  runs at once.
+ */
+#ifndef JO_CONTENT_H
+#define JO_CONTENT_H
+
+#include "core/expression.h"
+
+typedef struct JoTemplate JoTemplate;
+
+/* Enter and leave a use of the template cache (core/cache.h). */
+extern void jo_template_cache_begin(void);
+extern void jo_template_cache_end(void);
+
+/*
+ * The current version for (name, channel), at "locale", else its language
+ * alone, else the default locale; NULL when there is none.  Valid until
+ * jo_template_cache_end().
+ */
+extern JoTemplate *jo_template_find(const char *name, const char *channel,
+									const char *locale);
+
+/* One rendered message.  Strings in CurrentMemoryContext; NULL: no such part. */
+typedef struct JoRendered
+{
+	char	   *subject;
+	char	   *body;
+	char	   *html;
+	Jsonb	   *headers;		/* object of strings, rendered */
+	JoError    *error;			/* not NULL: a hole raised; the rest is unset */
+	const char *hole;			/* the expression that raised */
+} JoRendered;
+
+/* Render for n runs; an error concerns only its own run. */
+extern void jo_template_render(JoTemplate *template, int n,
+							   const JoVariables *const *rows, JoRendered *results);
+
+/* Variables that any hole of the template reads (JO_USES_*). */
+extern int	jo_template_uses(const JoTemplate *template);
+
+extern void jo_content_init(void);
+
+#endif							/* JO_CONTENT_H */

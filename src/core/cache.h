@@ -1,0 +1,59 @@
+/*
+ * core/cache.h
+ *	  Per-backend caches of definitions, each rebuilt when its tables change.
+ *
+ * A room declares one JoCache (a static variable), registers it from its
+ * init function, and calls jo_cache_begin() at the start of every top-level
+ * use (a batch, a trigger call, a SQL function), jo_cache_end() at its end.
+ * Invalidation callbacks only set a flag, because they may run in the middle
+ * of anything; the memory is reset in jo_cache_begin() when nobody uses it, so
+ * pointers into the cache are good until the matching jo_cache_end().
+ *
+ * Writers of the tables must call jo_cache_invalidate(table) in the same
+ * transaction: PostgreSQL sends no relcache message for DML.
+ */
+#ifndef JO_CACHE_H
+#define JO_CACHE_H
+
+#include "nodes/parsenodes.h"
+
+#define JO_CACHE_TABLES 6
+
+typedef struct JoCache
+{
+	const char *name;
+	const char *tables[JO_CACHE_TABLES];	/* our tables it was read from */
+	bool		holds_expressions;	/* also stale when any function, type,
+									 * operator or watched relation changes */
+	/* private to cache.c */
+	Oid			relids[JO_CACHE_TABLES];
+	List	   *watched;		/* other relations, see jo_cache_watch() */
+	MemoryContext context;
+	bool		stale;
+	bool		filled;
+	int			users;
+	struct JoCache *next;
+} JoCache;
+
+/* Make the cache known; called once, from the room's init function. */
+extern void jo_cache_register(JoCache *cache);
+
+/*
+ * Enter a use.  Returns true when the caller must fill the cache now: memory
+ * context jo_cache_context() is then empty.  The caller calls
+ * jo_cache_filled() when it has; until then every begin returns true.  A cache
+ * that fills lazily by name calls jo_cache_filled() at once.
+ */
+extern bool jo_cache_begin(JoCache *cache);
+extern void jo_cache_filled(JoCache *cache);
+extern void jo_cache_end(JoCache *cache);
+extern MemoryContext jo_cache_context(JoCache *cache);
+
+/* The cache also depends on this relation (a bound table, a watched table). */
+extern void jo_cache_watch(JoCache *cache, Oid relid);
+
+/* Tell every backend, at commit, and this one, at the next command, that a
+ * table of ours changed. */
+extern void jo_cache_invalidate(const char *table);
+
+#endif							/* JO_CACHE_H */

@@ -1,0 +1,138 @@
+/*
+ * core/expression.h
+ *	  One SQL expression written by an author: parsed as one expression,
+ *	  type-checked, and evaluated as its owner, read-only.
+ *
+ * Two forms share the parser and the rules.
+ *
+ * An engine expression sees the variables customer (a row of the bound table
+ * or view), event, context (jsonb) and journey (type
+ * journey_orch.journey_variable).  Columns of an inner sub-select win over
+ * the variables, as SQL scoping has it.  It is compiled to a tree over four
+ * external parameters.  Without a sub-select or a set-returning call it is
+ * "plain" and evaluated by ExecEvalExpr without SPI; with a sub-select a
+ * whole group of rows is one statement over unnest() of arrays.
+ *
+ * A row expression sees NEW and OLD of one relation and nothing else, and is
+ * evaluated on tuple slots.
+ *
+ * Names resolve in search_path "pg_catalog, pg_temp": everything else must be
+ * qualified.  Refused with a finding and its position: more than one
+ * expression, a statement, parameters, aggregates, window functions and
+ * set-returning functions at the top, and the clocks and dice (now(),
+ * current_*, localtime*, clock_timestamp(), statement_timestamp(),
+ * transaction_timestamp(), timeofday(), random(), gen_random_uuid(),
+ * nextval() and friends), because a run must give the same result when it is
+ * redone; journey.now is the only clock.
+ */
+#ifndef JO_EXPRESSION_H
+#define JO_EXPRESSION_H
+
+#include "executor/tuptable.h"
+#include "utils/rel.h"
+
+/* Which variables an expression reads, as a bit set. */
+#define JO_USES_CUSTOMER	(1 << 0)
+#define JO_USES_EVENT		(1 << 1)
+#define JO_USES_CONTEXT		(1 << 2)
+#define JO_USES_JOURNEY		(1 << 3)
+
+/* What an engine expression may see. */
+typedef struct JoScope
+{
+	Oid			customer_type;	/* composite type; InvalidOid: no binding, and
+								 * "customer" is an error */
+	int			variables;		/* JO_USES_* that are allowed here */
+} JoScope;
+
+typedef struct JoExpression JoExpression;
+
+/* An error of one author's text, or of one row. All strings palloc'd. */
+typedef struct JoError
+{
+	char		sqlstate[6];
+	char	   *message;
+	char	   *detail;			/* or NULL */
+	char	   *hint;			/* or NULL */
+	int			position;		/* 1-based character in the expression; 0 = none */
+} JoError;
+
+/*
+ * Compile "sql" to a value of "result_type" (assignment coercion; InvalidOid:
+ * any type).  Lives in CurrentMemoryContext.  On failure: when "error" is NULL
+ * raises (with the error position), else fills it (in CurrentMemoryContext)
+ * and returns NULL.  Runs the analysis as "owner" in a subtransaction.
+ */
+extern JoExpression *jo_expression_compile(const char *sql, Oid result_type,
+										   Oid owner, const JoScope *scope,
+										   JoError **error);
+
+extern int	jo_expression_uses(const JoExpression *expression);
+extern Oid	jo_expression_type(const JoExpression *expression);
+extern bool jo_expression_is_plain(const JoExpression *expression);
+extern const char *jo_expression_sql(const JoExpression *expression);
+
+/* The variables of one row. A Datum that the expression does not use may be
+ * anything. */
+typedef struct JoVariables
+{
+	Datum		customer;		/* composite */
+	Datum		event;			/* jsonb */
+	Datum		context;		/* jsonb */
+	Datum		journey;		/* journey_orch.journey_variable */
+	bool		customer_isnull;
+	bool		event_isnull;
+	bool		context_isnull;
+	bool		journey_isnull;
+} JoVariables;
+
+/*
+ * Evaluate for rows[0 .. n-1].  values[i] are copied into
+ * CurrentMemoryContext.  The group runs in one internal subtransaction,
+ * read-only, as the owner; when it raises, every row is tried alone and
+ * errors[i] is set (NULL for the rows that succeed).  Cancel and shutdown
+ * interrupts are never swallowed.
+ */
+extern void jo_expression_evaluate(JoExpression *expression, int n,
+								   const JoVariables *const *rows,
+								   Datum *values, bool *isnull,
+								   JoError **errors);
+
+/* ---- row expressions: NEW and OLD of a relation ---- */
+
+typedef struct JoRowExpression JoRowExpression;
+
+/*
+ * As jo_expression_compile(), over the row type of "relation".  "allow_old"
+ * and "allow_new" say which of the two may be named; both are always accepted
+ * by the grammar, and the one not present in an operation reads as a row of
+ * NULLs at evaluation.  Lives in CurrentMemoryContext.
+ */
+extern JoRowExpression *jo_row_expression_compile(const char *sql,
+												  Relation relation,
+												  Oid result_type, Oid owner,
+												  JoError **error);
+
+/*
+ * True when no function or cast in it can raise (comparison, boolean and NULL
+ * tests, column access, concatenation, jsonb construction, string output of
+ * common types): it may run without a subtransaction.
+ */
+extern bool jo_row_expression_cannot_raise(const JoRowExpression *expression);
+
+/*
+ * Evaluate on slots (either may be NULL) in CurrentMemoryContext, whose caller
+ * resets it per row.  The caller has switched to the owner
+ * (jo_run_as_owner) and, where the expression can raise, opened a
+ * subtransaction.
+ */
+extern Datum jo_row_expression_value(JoRowExpression *expression,
+									 TupleTableSlot *old_slot,
+									 TupleTableSlot *new_slot,
+									 bool *isnull);
+
+/* Copy of the current error as a JoError in CurrentMemoryContext (call it in a
+ * PG_CATCH block after switching context; flushes the error state). */
+extern JoError *jo_error_capture(void);
+
+#endif							/* JO_EXPRESSION_H */

@@ -1,0 +1,48 @@
+/*
+ * core/lane.h
+ *	  Lanes: hash slices of customers with one writer each.
+ *
+ * The lane of a customer is part of the stored data (it is the partition key
+ * of every per-customer table), so the hash is ours, documented in
+ * docs/concepts.md with test vectors, and never changes.  PostgreSQL's own
+ * hash functions differ by endianness and may change between majors.
+ */
+#ifndef JO_LANE_H
+#define JO_LANE_H
+
+#include "storage/lock.h"
+
+/* Fixed at CREATE EXTENSION; a power of two. */
+#define JO_LANES 16
+
+/* 64-bit hash of the UTF-8 bytes of a customer id. */
+extern uint64 jo_lane_hash(const char *bytes, int length);
+
+/* Lane of a customer id given in the server encoding: 0 .. JO_LANES - 1. */
+extern int	jo_lane_of(const char *customer, int length);
+extern int	jo_lane_of_text(const text *customer);
+
+/*
+ * Advisory locks of ours, told apart from pg_advisory_lock()'s by the fourth
+ * field of the tag.  "key" is a lane for JO_LOCK_LANE, a hash of the name for
+ * JO_LOCK_CHANNEL and JO_LOCK_NAME, 0 otherwise.
+ */
+typedef enum JoLockKind
+{
+	JO_LOCK_LANE = 1,			/* the one writer of a lane */
+	JO_LOCK_CHANNEL,			/* one claim at a time in a channel */
+	JO_LOCK_SETUP,				/* creation of leaves, upkeep */
+	JO_LOCK_SUPERVISOR,			/* one supervisor a database */
+	JO_LOCK_NAME				/* one author at a time for a name */
+} JoLockKind;
+
+/* Take (until the end of the transaction) an exclusive lock; wait for it. */
+extern void jo_lock(JoLockKind kind, uint32 key);
+
+/* The same without waiting; false when somebody else holds it. */
+extern bool jo_lock_conditional(JoLockKind kind, uint32 key);
+
+/* Key of a name for jo_lock(). */
+extern uint32 jo_lock_key(const char *name);
+
+#endif							/* JO_LANE_H */

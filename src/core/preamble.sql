@@ -1,0 +1,3 @@
+/* journey_orch: built from src/ (state.sql and code.sql of every room, in
+   ROOMS order); do not edit. */
+\echo Use "CREATE EXTENSION journey_orch" to load this file. \quit

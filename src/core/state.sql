@@ -1,0 +1,38 @@
+/* core: the clock, the incarnations, the current segments */
+
+/* The engine clock.  No row: the real clock. */
+CREATE TABLE journey_orch.clock
+(
+  singleton  boolean NOT NULL DEFAULT true,
+  virtual_at timestamptz,                    -- NULL: the real clock (after a reset)
+  epoch      integer NOT NULL DEFAULT 0,     -- grows when the clock is reset or set back
+  changed_at timestamptz NOT NULL,           -- real time of the change
+  changed_by name NOT NULL,
+  CONSTRAINT clock_pkey PRIMARY KEY (singleton),
+  CONSTRAINT clock_singleton CHECK (singleton)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.clock', '');
+
+/* Which cluster and database wrote the rows that carry this number.  xids and
+   snapshots are comparable within one incarnation only. */
+CREATE TABLE journey_orch.incarnation
+(
+  incarnation       integer NOT NULL,
+  system_identifier bigint NOT NULL,
+  database_oid      oid NOT NULL,
+  lanes             integer NOT NULL,        -- fixed for the life of the installation
+  started_at        timestamptz NOT NULL,
+  CONSTRAINT incarnation_pkey PRIMARY KEY (incarnation)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.incarnation', '');
+
+/* The segment that writers of a log append to; no row: segment 0. */
+CREATE TABLE journey_orch.segment
+(
+  family     name NOT NULL,
+  lane       smallint NOT NULL,
+  current    smallint NOT NULL,
+  changed_at timestamptz NOT NULL,
+  CONSTRAINT segment_pkey PRIMARY KEY (family, lane)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.segment', '');

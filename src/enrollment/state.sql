@@ -1,0 +1,90 @@
+/* enrollment: live runs, their memory, timers and log */
+
+/* One live passage of a customer through a journey.  Deleted when it ends.
+   Only customer_id is indexed, and no indexed column ever changes: updates are
+   HOT.  Leaf enrollment_LL. */
+CREATE TABLE journey_orch.enrollment
+(
+  customer_id    text COLLATE "C" NOT NULL,
+  enrollment_id  uuid NOT NULL,
+  entry_event_id bigint NOT NULL,
+  entered_at     timestamptz NOT NULL,       -- engine clock
+  arrived_at     timestamptz NOT NULL,       -- at the current step; engine clock
+  due_at         timestamptz,                -- NULL: waits without a timer
+  journey_id     integer NOT NULL,
+  version        integer NOT NULL,
+  generation     integer NOT NULL,           -- grows with every write of the row
+  visit          integer NOT NULL,           -- ordinal of this step visit, from 1
+  lane           smallint NOT NULL,
+  is_holdout     boolean NOT NULL,
+  has_messages   boolean NOT NULL,           -- a message may still be unclaimed
+  state          text NOT NULL,
+  step           text COLLATE "C" NOT NULL,
+  key            text COLLATE "C",
+  context        jsonb NOT NULL,
+  entry_event    jsonb NOT NULL,             -- snapshot of the entry event's payload
+  event          jsonb,                      -- of the event that caused the arrival, where the step needs it again
+  entry_name     text COLLATE "C" NOT NULL,
+  error          jsonb,                      -- of a parked run: sqlstate, message, expression, attempts, parked_at
+  CONSTRAINT enrollment_state CHECK (state IN ('waiting', 'delayed', 'sending', 'parked'))
+) PARTITION BY LIST (lane);
+
+/* Rows written by run_here() in this transaction; never committed. */
+CREATE TABLE journey_orch.trial_enrollment
+(
+  LIKE journey_orch.enrollment,
+  is_ended boolean NOT NULL
+);
+CREATE INDEX trial_enrollment_customer_id ON journey_orch.trial_enrollment (customer_id);
+
+/* What a customer's earlier runs leave behind: re-entry rules outlive every
+   log.  HOT.  Leaf entry_memory_LL. */
+CREATE TABLE journey_orch.entry_memory
+(
+  customer_id  text COLLATE "C" NOT NULL,
+  last_entered timestamptz NOT NULL,         -- engine clock
+  last_ended   timestamptz,                  -- engine clock; NULL: never
+  journey_id   integer NOT NULL,
+  runs         integer NOT NULL,
+  active       integer NOT NULL,
+  lane         smallint NOT NULL,
+  key          text COLLATE "C"
+) PARTITION BY LIST (lane);
+
+/* Look at this customer at due_at.  A hint: the truth is the row's own
+   due_at, so nothing is ever deleted.  Insert-only; leaf timer_LL_S. */
+CREATE TABLE journey_orch.timer
+(
+  due_at      timestamptz NOT NULL,
+  timer_id    bigint NOT NULL,               -- 1, 2, 3 … of the lane
+  lane        smallint NOT NULL,
+  segment     smallint NOT NULL,
+  customer_id text COLLATE "C" NOT NULL
+) PARTITION BY RANGE (lane, segment);
+
+/* One advance.  Insert-only; leaf step_log_LL_S. */
+CREATE TABLE journey_orch.step_log
+(
+  enrollment_id uuid,                        -- NULL: a refused entry
+  clock         timestamptz NOT NULL,        -- engine clock of the advance
+  arrived_at    timestamptz,                 -- at from_step; NULL for an entry
+  due_at        timestamptz,                 -- armed on arrival at to_step
+  event_id      bigint,                      -- the event that caused it; NULL: a timer
+  batch         bigint NOT NULL,             -- lane_cursor.batch
+  journey_id    integer NOT NULL,
+  version       integer NOT NULL,
+  visit         integer NOT NULL,            -- ordinal of the visit of to_step; of from_step when it ends there
+  lane          smallint NOT NULL,
+  segment       smallint NOT NULL,
+  outcome       text NOT NULL,               -- entered, refused, advanced, parked, restarted, ended, converted
+  customer_id   text COLLATE "C" NOT NULL,
+  key           text COLLATE "C",
+  from_step     text COLLATE "C",            -- NULL: entry
+  to_step       text COLLATE "C",            -- NULL: ended without an exit step
+  reason        text COLLATE "C",            -- why: event, timeout, branch number, arm, exit reason, refusal rule
+  arm           text COLLATE "C",
+  value         numeric,                     -- of a conversion
+  currency      text COLLATE "C",
+  context       jsonb,                       -- what the advance added to context
+  decision      jsonb                        -- the values its decisions read
+) PARTITION BY RANGE (lane, segment);

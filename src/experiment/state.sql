@@ -1,0 +1,1 @@
+/* experiment: arms are computed, nothing is stored yet */

@@ -1,0 +1,235 @@
+/*
+ * journey/journey.h
+ *	  A journey as the engine runs it: the compiled graph of one version.
+ *
+ * The reader (read_*.c) turns a definition into a JoGraph and a list of
+ * findings; check_definition() shows the findings, define() refuses on an
+ * error, and the cache compiles the same graph for the engine.  Steps are
+ * numbered in breadth-first order from "start" (unreachable ones last): that
+ * number is "position" in the funnel.
+ */
+#ifndef JO_JOURNEY_H
+#define JO_JOURNEY_H
+
+#include "core/expression.h"
+#include "experiment/experiment.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+/* The verb of a step; names in jo_verb_name(). */
+typedef enum JoVerb
+{
+	JO_SEND,
+	JO_DELAY,
+	JO_WAIT,
+	JO_BRANCH,
+	JO_SPLIT,
+	JO_DECIDE,
+	JO_UPDATE,
+	JO_CALL,
+	JO_EMIT,
+	JO_ENTER,
+	JO_DIGEST,
+	JO_APPROVE,
+	JO_EXIT
+} JoVerb;
+
+#define JO_NO_STEP (-1)
+
+/* What an event has to be: a wait's branch, a goal, an exit rule, a restart. */
+typedef struct JoMatch
+{
+	char	   *on;				/* event name; NULL: any event or timer (a bare "when") */
+	JoExpression *when;			/* boolean; NULL: always */
+	JoExpression *match_key;	/* text, over event; NULL: any key */
+	int			of;				/* send step whose message a message.* event
+								 * must report on; JO_NO_STEP: any */
+	int			next;			/* of a wait's branch */
+	char	   *path;			/* JSON pointer of it in the definition */
+} JoMatch;
+
+/* A duration. */
+typedef struct JoDuration
+{
+	Interval	interval;
+	bool		is_elapsed;		/* hours and less: added as elapsed time; days
+								 * and more are calendar, in the run's zone */
+} JoDuration;
+
+typedef struct JoBranchArm
+{
+	JoExpression *when;
+	int			next;
+	char	   *path;
+} JoBranchArm;
+
+/* Name of a context entry and the value to put there. */
+typedef struct JoAssignment
+{
+	char	   *name;
+	JoExpression *value;		/* any type; stored by to_jsonb */
+} JoAssignment;
+
+typedef struct JoStep
+{
+	char	   *name;
+	int			position;		/* its index in JoGraph.steps */
+	JoVerb		verb;
+	int			next;			/* JO_NO_STEP where the verb has none */
+	int			on_failure;		/* JO_NO_STEP: not declared */
+	char	   *into;			/* context name of its output: "into", else the step's name */
+	union
+	{
+		struct
+		{
+			int			nchannels;
+			char	  **channels;
+			char	   *template;
+			char	   *topic;		/* or NULL */
+			int			priority;	/* 0 .. 9, default 5 */
+			bool		awaits_outcome; /* on_failure, or more than one channel */
+			bool		has_expiry;
+			JoDuration	expires_after;
+		}			send;
+		struct
+		{
+			JoDuration	duration;
+			char	   *restart_on; /* event name, or NULL */
+		}			delay;
+		struct
+		{
+			int			nbranches;
+			JoMatch    *branches;	/* in array order; the first that matches wins */
+			bool		has_timeout;
+			JoDuration	timeout;
+			int			timeout_next;
+			char	   *restart_on;
+		}			wait;
+		struct
+		{
+			int			narms;
+			JoBranchArm *arms;
+			int			otherwise;	/* "else" */
+		}			branch;
+		struct
+		{
+			int			narms;
+			JoArm	   *arms;
+			int		   *next;		/* by arm */
+			char	   *experiment; /* default: journey name '/' step name */
+			char	   *salt;		/* default '' */
+		}			split;
+		struct
+		{
+			int			nassignments;
+			JoAssignment *assignments;
+		}			update;
+		struct
+		{
+			char	   *reason;
+			bool		converts;
+			JoExpression *value;	/* numeric, or NULL */
+			JoExpression *currency; /* text, or NULL */
+		}			exit;
+	}			u;
+} JoStep;
+
+typedef enum JoReentry
+{
+	JO_REENTRY_NEVER,
+	JO_REENTRY_AFTER_EXIT,
+	JO_REENTRY_ANY
+} JoReentry;
+
+typedef struct JoEntry
+{
+	char	   *on;				/* event name; NULL: only by enter() */
+	JoExpression *when;			/* or NULL */
+	JoExpression *key;			/* text, or NULL */
+	JoReentry	reentry;
+	bool		has_cooldown;
+	Interval	cooldown;
+	bool		cooldown_by_key;
+	double		holdout;		/* share, 0 .. 1 */
+} JoEntry;
+
+typedef struct JoGoal
+{
+	JoMatch		match;
+	JoExpression *value;		/* numeric, or NULL */
+	JoExpression *currency;		/* text, or NULL */
+	bool		has_within;
+	JoDuration	within;			/* from entry */
+	bool		ends;			/* "exit": true */
+} JoGoal;
+
+typedef struct JoGraph
+{
+	int32		journey_id;
+	char	   *name;
+	int32		version;
+	Oid			owner;
+	char	   *timezone;		/* default zone; the customer's wins where bound */
+	int			priority;
+	JoEntry		entry;
+	bool		has_goal;
+	JoGoal		goal;
+	int			nexits;
+	JoMatch    *exits;			/* rules that end a run, with "reason" below */
+	char	  **exit_reasons;	/* by rule: declared, else "exit_rule" */
+	bool		enters_without_customer;	/* "absent_customer": "enter" */
+	bool		survives_customer;	/* "deleted_customer": "continue" */
+	int			nsteps;
+	JoStep	   *steps;
+	int			start;
+	int			uses;			/* JO_USES_* of all expressions together */
+	JoError    *error;			/* not NULL: it no longer compiles (a column was
+								 * dropped, the owner is gone); its runs park */
+} JoGraph;
+
+/* What a lane must know of a journey at one ticket. */
+typedef enum JoJourneyState
+{
+	JO_JOURNEY_DRAFT,			/* never published */
+	JO_JOURNEY_LIVE,
+	JO_JOURNEY_PAUSED,
+	JO_JOURNEY_STOPPED,
+	JO_JOURNEY_ARCHIVED
+} JoJourneyState;
+
+/* ---- the per-backend cache of graphs (cache.c) ---- */
+
+/* Enter and leave a use; pointers below are good in between. */
+extern void jo_journey_cache_begin(void);
+extern void jo_journey_cache_end(void);
+
+/* The graph of a version; NULL when the version does not exist.  Compiled on
+ * first use; a version that no longer compiles has "error" set. */
+extern JoGraph *jo_graph(int32 journey_id, int32 version);
+
+/*
+ * The graphs that an event of this name with capture ticket "seq" may enter:
+ * every journey whose newest act before "seq" made it live, at the version
+ * that was live then, and whose entry.on is "name"; ordered by priority
+ * (highest first), then journey_id.  List of JoGraph *, owned by the cache.
+ */
+extern List *jo_graphs_entered_by(const char *name, int64 seq);
+
+/* State of a journey as an event with this ticket meets it; *version is the
+ * live version (0: none). */
+extern JoJourneyState jo_journey_state(int32 journey_id, int64 seq, int32 *version);
+
+/* journey_id of a name, 0 when there is none. */
+extern int32 jo_journey_id(const char *name);
+
+extern const char *jo_verb_name(JoVerb verb);
+
+/* Due time: "from" plus "duration" in the zone (a name or abbreviation that
+ * PostgreSQL knows; NULL: UTC). */
+extern TimestampTz jo_duration_add(TimestampTz from, const JoDuration *duration,
+								   const char *timezone);
+
+extern void jo_journey_init(void);
+
+#endif							/* JO_JOURNEY_H */

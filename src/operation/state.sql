@@ -1,0 +1,1 @@
+/* operation: nothing stored yet */

@@ -1,0 +1,74 @@
+/*
+ * outbox/outbox.h
+ *	  Channels, and the rows that the engine appends to be drained.
+ */
+#ifndef JO_OUTBOX_H
+#define JO_OUTBOX_H
+
+#include "core/expression.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
+
+typedef struct JoChannel
+{
+	char	   *name;
+	char	   *kind;			/* push, inbox, audience, task */
+	char	   *drain;			/* claim, stream */
+	JoExpression *address;		/* text; NULL if it no longer compiles: see error */
+	JoError    *error;
+	int			max_attempts;
+	Interval   *retry_after;
+} JoChannel;
+
+extern void jo_channel_cache_begin(void);
+extern void jo_channel_cache_end(void);
+
+/* NULL when there is no such channel.  Valid until jo_channel_cache_end(). */
+extern JoChannel *jo_channel_find(const char *name);
+
+/* One attempt, as the engine wants it delivered. */
+typedef struct JoAttempt
+{
+	pg_uuid_t	message_id;
+	pg_uuid_t	enrollment_id;
+	const char *channel;
+	const char *customer_id;
+	const char *template;
+	const char *step;
+	const char *topic;			/* or NULL */
+	const char *arm;			/* or NULL */
+	Jsonb	   *payload;
+	int64		position;
+	int64		event_id;		/* 0: none */
+	TimestampTz enqueued_at;
+	TimestampTz expires_at;		/* 0: never */
+	int32		journey_id;
+	int32		version;
+	int32		visit;
+	int32		attempt;
+	int16		priority;
+} JoAttempt;
+
+/* Append attempts to the lane's outbox and ring the channels at commit. */
+extern void jo_outbox_append(int lane, const JoAttempt *attempts, int n);
+
+typedef struct JoWithdrawal
+{
+	pg_uuid_t	enrollment_id;
+	int64		before_position;
+	TimestampTz at;
+	const char *reason;
+} JoWithdrawal;
+
+extern void jo_withdrawal_append(int lane, const JoWithdrawal *withdrawals, int n);
+
+/*
+ * The payload of an attempt: {"address", "subject", "body", "html", "headers"},
+ * absent parts left out.
+ */
+extern Jsonb *jo_outbox_payload(const char *address, const char *subject,
+								const char *body, const char *html, Jsonb *headers);
+
+extern void jo_outbox_init(void);
+
+#endif							/* JO_OUTBOX_H */

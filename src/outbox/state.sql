@@ -1,0 +1,159 @@
+/* outbox: channels, attempts, claims and reports */
+
+CREATE TABLE journey_orch.channel
+(
+  channel     text COLLATE "C" NOT NULL,
+  kind        text NOT NULL,
+  drain       text NOT NULL,
+  address_sql text NOT NULL,                 -- over customer, event, context, journey
+  owner       regrole NOT NULL,              -- address_sql runs with these rights
+  rate        numeric,                       -- messages a second; NULL: no limit
+  send_window jsonb,                         -- NULL: none
+  unit_cost   numeric,
+  currency    text,
+  max_attempts integer NOT NULL,             -- transient failures, then dead letter
+  retry_after interval NOT NULL,             -- first back-off; doubles
+  settings    jsonb NOT NULL DEFAULT '{}',   -- what later gates need
+  changed_at  timestamptz NOT NULL,
+  CONSTRAINT channel_pkey PRIMARY KEY (channel),
+  CONSTRAINT channel_kind CHECK (kind IN ('push', 'inbox', 'audience', 'task')),
+  CONSTRAINT channel_drain CHECK (drain IN ('claim', 'stream')),
+  CONSTRAINT channel_max_attempts CHECK (max_attempts BETWEEN 1 AND 100)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.channel', '');
+
+/* Which roles may drain a channel. */
+CREATE TABLE journey_orch.channel_grant
+(
+  channel text COLLATE "C" NOT NULL,
+  role    regrole NOT NULL,
+  CONSTRAINT channel_grant_pkey PRIMARY KEY (channel, role),
+  CONSTRAINT channel_grant_channel FOREIGN KEY (channel) REFERENCES journey_orch.channel
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.channel_grant', '');
+
+/* One attempt of a message, ready to be sent now.  Insert-only; leaf
+   outbox_LL_S.  The first five columns have the names and meaning of
+   Debezium's outbox event router. */
+CREATE TABLE journey_orch.outbox
+(
+  id            uuid NOT NULL,               -- message_id, the same in all attempts
+  aggregatetype text COLLATE "C" NOT NULL,   -- channel
+  aggregateid   text COLLATE "C" NOT NULL,   -- customer_id
+  type          text COLLATE "C" NOT NULL,   -- template
+  payload       jsonb NOT NULL,              -- address, subject, body, html, headers
+  position      bigint NOT NULL,             -- 1, 2, 3 … of the lane
+  enrollment_id uuid NOT NULL,
+  event_id      bigint,                      -- the event that caused it, if one did
+  enqueued_at   timestamptz NOT NULL,        -- engine clock
+  recorded_at   timestamptz NOT NULL,        -- real clock
+  expires_at    timestamptz,                 -- engine clock; NULL: never
+  journey_id    integer NOT NULL,
+  version       integer NOT NULL,
+  visit         integer NOT NULL,            -- ordinal of the step visit in its run
+  attempt       integer NOT NULL,            -- from 1
+  lane          smallint NOT NULL,
+  segment       smallint NOT NULL,
+  priority      smallint NOT NULL,
+  step          text COLLATE "C" NOT NULL,
+  topic         text COLLATE "C",
+  arm           text COLLATE "C"
+) PARTITION BY RANGE (lane, segment);
+
+/* Messages of an enrollment that must not be sent any more: those with a
+   smaller position.  Insert-only; leaf withdrawal_LL_S. */
+CREATE TABLE journey_orch.withdrawal
+(
+  enrollment_id   uuid NOT NULL,
+  before_position bigint NOT NULL,           -- the lane's outbox position when it was withdrawn
+  at              timestamptz NOT NULL,      -- engine clock
+  lane            smallint NOT NULL,
+  segment         smallint NOT NULL,
+  reason          text NOT NULL
+) PARTITION BY RANGE (lane, segment);
+
+/* A message that waits for a retry, or whose run waits for its outcome.  Live
+   rows; leaf message_LL. */
+CREATE TABLE journey_orch.message
+(
+  customer_id   text COLLATE "C" NOT NULL,
+  message_id    uuid NOT NULL,
+  enrollment_id uuid NOT NULL,
+  due_at        timestamptz,                 -- next attempt; NULL: an attempt is out
+  enqueued_at   timestamptz NOT NULL,
+  expires_at    timestamptz,
+  event_id      bigint,
+  journey_id    integer NOT NULL,
+  version       integer NOT NULL,
+  visit         integer NOT NULL,
+  attempt       integer NOT NULL,            -- the last one that was enqueued
+  lane          smallint NOT NULL,
+  priority      smallint NOT NULL,
+  is_awaited    boolean NOT NULL,            -- its run stands at the send step until it settles
+  state         text NOT NULL,
+  channel       text COLLATE "C" NOT NULL,
+  template      text COLLATE "C" NOT NULL,
+  step          text COLLATE "C" NOT NULL,
+  topic         text COLLATE "C",
+  arm           text COLLATE "C",
+  payload       jsonb NOT NULL,
+  error         text,
+  CONSTRAINT message_state CHECK (state IN ('enqueued', 'deferred', 'dead'))
+) PARTITION BY LIST (lane);
+
+/* A relay's lease.  One row a claim, holding also the channel's positions
+   after it: the newest row of a channel is its cursor.  Insert-only. */
+CREATE TABLE journey_orch.claim
+(
+  claim_id    bigint NOT NULL,
+  channel     text COLLATE "C" NOT NULL,
+  relay       text NOT NULL,
+  claimed_by  name NOT NULL,
+  claimed_at  timestamptz NOT NULL,          -- engine clock
+  recorded_at timestamptz NOT NULL,          -- real clock
+  lease_until timestamptz NOT NULL,          -- real clock
+  incarnation integer NOT NULL,
+  positions   bigint[] NOT NULL,             -- by lane: the next position to hand out
+  open_claims bigint[] NOT NULL,             -- earlier claims that were not closed then
+  lanes       smallint[] NOT NULL,           -- the ranges this claim holds:
+  starts      bigint[] NOT NULL,             --   first position
+  stops       bigint[] NOT NULL,             --   position after the last
+  tries       smallint[] NOT NULL,           --   claims of this range that ran out before
+  held        uuid[] NOT NULL                -- the messages handed out
+);
+CREATE UNIQUE INDEX claim_channel_claim_id ON journey_orch.claim (channel, claim_id);
+CREATE UNIQUE INDEX claim_claim_id ON journey_orch.claim (claim_id);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.claim', '');
+
+CREATE SEQUENCE journey_orch.claim_seq;
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.claim_seq', '');
+
+/* What became of messages of a claim.  Insert-only. */
+CREATE TABLE journey_orch.claim_outcome
+(
+  claim_id    bigint NOT NULL,
+  outcome     text NOT NULL,
+  message_ids uuid[],                        -- NULL: all that were still held
+  at          timestamptz NOT NULL,          -- engine clock
+  recorded_at timestamptz NOT NULL,          -- real clock
+  lease_until timestamptz,                   -- of extended
+  detail      jsonb,                         -- receipts, error, reason
+  CONSTRAINT claim_outcome_outcome CHECK (outcome IN ('acked', 'failed', 'withdrawn', 'expired', 'dead', 'extended'))
+);
+CREATE INDEX claim_outcome_claim_id ON journey_orch.claim_outcome (claim_id);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.claim_outcome', '');
+
+/* A report about a message.  Insert-only. */
+CREATE TABLE journey_orch.delivery
+(
+  message_id  uuid NOT NULL,
+  status      text NOT NULL,
+  at          timestamptz NOT NULL,          -- engine clock, or what the provider said
+  recorded_at timestamptz NOT NULL,          -- real clock
+  event_id    bigint NOT NULL,
+  channel     text COLLATE "C" NOT NULL,
+  customer_id text COLLATE "C" NOT NULL,
+  detail      jsonb NOT NULL
+);
+CREATE INDEX delivery_message_id ON journey_orch.delivery (message_id);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.delivery', '');

@@ -1,0 +1,1 @@
+/* worker: nothing stored; what runs now is in shared memory and pg_stat_activity */
