@@ -108,6 +108,12 @@ extern int	jo_event_window_read(JoLaneCursor *cursor, Snapshot snapshot,
 /* True when the lane has applied every event visible to "snapshot". */
 extern bool jo_lane_is_fresh(int lane, Snapshot snapshot);
 
+/*
+ * True when the lane, as "now" sees it, has applied every event that had been
+ * committed when "upto" was taken (jo_snapshot_take in snapshot.h).
+ */
+extern bool jo_lane_has_applied(int lane, const JoSnapshot *upto, Snapshot now);
+
 extern void jo_capture_init(void);
 
 #endif							/* JO_CAPTURE_H */

@@ -1,0 +1,27 @@
+/*
+ * capture/event_columns.h
+ *	  Columns of table event, in the order of state.sql.
+ */
+#ifndef JO_EVENT_COLUMNS_H
+#define JO_EVENT_COLUMNS_H
+
+enum
+{
+	EVENT_SEQ,
+	EVENT_XID,
+	EVENT_INSTANT,
+	EVENT_RECORDED_AT,
+	EVENT_OCCURRED_AT,
+	EVENT_INCARNATION,
+	EVENT_WATCH_ID,
+	EVENT_LANE,
+	EVENT_SEGMENT,
+	EVENT_KIND,
+	EVENT_CUSTOMER_ID,
+	EVENT_NAME,
+	EVENT_PAYLOAD,
+	EVENT_TRACE,
+	EVENT_COLUMNS
+};
+
+#endif							/* JO_EVENT_COLUMNS_H */

@@ -1,0 +1,430 @@
+/*
+ * capture/window.c
+ *	  Reading the event log without losing or repeating a row.
+ *
+ * A lane's window is every event finished in snapshot S2 and not finished in
+ * S1.  It is ordered once, by ticket, and may be cut anywhere: the cursor keeps
+ * (S1, S2, seq), and when the window is used up S1 becomes S2.  A writer that
+ * stays idle in its transaction costs one index probe and holds up nobody.
+ *
+ * The index (xid, seq) yields the window's tickets without touching the heap;
+ * rows of rolled-back savepoints carry a committed xid and are only found
+ * invisible when they are fetched.  A window larger than one batch is kept in
+ * this backend, sorted, so that a backlog is sorted once and not once a batch.
+ * That list is a cache: it is trusted only if the cursor is exactly where this
+ * backend left it, else it is read again.  Its size is bounded
+ * (WINDOW_ENTRIES): of a larger backlog the smallest tickets are kept.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_type_d.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+
+#include "capture/capture.h"
+#include "capture/event_columns.h"
+#include "capture/snapshot.h"
+#include "core/leaf.h"
+
+/* Most entries of a window that are kept sorted in memory (24 MB). */
+#define WINDOW_ENTRIES (1024 * 1024)
+
+/* One event of a window: where it is. */
+typedef struct WindowEntry
+{
+	int64		seq;
+	ItemPointerData tid;
+	int16		segment;
+} WindowEntry;
+
+/* A list of entries that keeps at most WINDOW_ENTRIES smallest tickets. */
+typedef struct WindowList
+{
+	WindowEntry *entries;
+	int			count;
+	int			allocated;
+	bool		is_partial;		/* larger tickets were left out */
+} WindowList;
+
+/* The rest of a window, as this backend left it after batch "batch". */
+typedef struct WindowCache
+{
+	MemoryContext context;
+	WindowList	list;
+	int			next;
+	int64		batch;
+	int64		seq;
+	FullTransactionId s2_xmin;
+	FullTransactionId s2_xmax;
+} WindowCache;
+
+static WindowCache window_cache[JO_LANES];
+
+/* What to look for in the index. */
+typedef struct WindowBounds
+{
+	const JoSnapshot *s1;
+	const JoSnapshot *s2;		/* upper bound */
+	int64		after;			/* only larger tickets ... */
+	const JoSnapshot *after_in; /* ... of those finished in here */
+} WindowBounds;
+
+static int
+compare_entries(const void *a, const void *b)
+{
+	int64		left = ((const WindowEntry *) a)->seq;
+	int64		right = ((const WindowEntry *) b)->seq;
+
+	return (left > right) - (left < right);
+}
+
+static void
+add_entry(WindowList *list, int64 seq, ItemPointer tid, int segment)
+{
+	WindowEntry *entry;
+
+	if (list->count == 2 * WINDOW_ENTRIES)
+	{
+		qsort(list->entries, list->count, sizeof(WindowEntry),
+			  compare_entries);
+		list->count = WINDOW_ENTRIES;
+		list->is_partial = true;
+	}
+	if (list->count == list->allocated)
+	{
+		list->allocated = Max(64, list->allocated * 2);
+		list->entries = list->entries == NULL ?
+			palloc(list->allocated * sizeof(WindowEntry)) :
+			repalloc_huge(list->entries,
+						  list->allocated * sizeof(WindowEntry));
+	}
+	entry = &list->entries[list->count++];
+	entry->seq = seq;
+	entry->tid = *tid;
+	entry->segment = segment;
+}
+
+/* Is the event inside the bounds? */
+static bool
+is_wanted(const WindowBounds *bounds, FullTransactionId xid, int64 seq)
+{
+	if (jo_snapshot_is_finished(bounds->s1, xid) ||
+		!jo_snapshot_is_finished(bounds->s2, xid))
+		return false;
+	return bounds->after_in == NULL || seq > bounds->after ||
+		!jo_snapshot_is_finished(bounds->after_in, xid);
+}
+
+/* The open scan of one leaf's index. */
+typedef struct LeafScan
+{
+	Relation	relation;
+	Relation	index;
+	IndexScanDesc scan;
+	int			segment;
+} LeafScan;
+
+static void
+open_leaf_scan(LeafScan *leaf, int lane, int segment, Snapshot snapshot)
+{
+	List	   *indexes;
+
+	leaf->segment = segment;
+	leaf->relation = table_open(jo_leaf_oid(JO_EVENT, lane, segment),
+								AccessShareLock);
+	indexes = RelationGetIndexList(leaf->relation);
+	leaf->index = index_open(linitial_oid(indexes), AccessShareLock);
+	list_free(indexes);
+	leaf->scan = index_beginscan(leaf->relation, leaf->index, snapshot, 1, 0);
+	leaf->scan->xs_want_itup = true;
+}
+
+static void
+close_leaf_scan(LeafScan *leaf)
+{
+	index_endscan(leaf->scan);
+	index_close(leaf->index, AccessShareLock);
+	table_close(leaf->relation, AccessShareLock);
+}
+
+/*
+ * Walk the index entries with xid = "xid" (or >= "xid") that are within bounds.
+ * With "list" they are collected.  Without, returns true at the first one whose
+ * row the scan's snapshot sees.
+ */
+static bool
+walk_entries(LeafScan *leaf, StrategyNumber strategy, FullTransactionId xid,
+			 const WindowBounds *bounds, Snapshot snapshot, WindowList *list)
+{
+	ScanKeyData key;
+	ItemPointer tid;
+	TupleTableSlot *slot = NULL;
+	bool		found = false;
+
+	ScanKeyInit(&key, 1, strategy,
+				strategy == BTEqualStrategyNumber ? F_XID8EQ : F_XID8GE,
+				FullTransactionIdGetDatum(xid));
+	index_rescan(leaf->scan, &key, 1, NULL, 0);
+	while (!found &&
+		   (tid = index_getnext_tid(leaf->scan, ForwardScanDirection)) != NULL)
+	{
+		TupleDesc	descriptor = leaf->scan->xs_itupdesc;
+		bool		isnull;
+		FullTransactionId row_xid;
+		int64		seq;
+
+		CHECK_FOR_INTERRUPTS();
+		row_xid = DatumGetFullTransactionId(index_getattr(leaf->scan->xs_itup, 1,
+														  descriptor, &isnull));
+		seq = DatumGetInt64(index_getattr(leaf->scan->xs_itup, 2, descriptor,
+										  &isnull));
+		if (!is_wanted(bounds, row_xid, seq))
+			continue;
+		if (list != NULL)
+		{
+			add_entry(list, seq, tid, leaf->segment);
+			continue;
+		}
+		if (slot == NULL)
+			slot = table_slot_create(leaf->relation, NULL);
+		found = table_tuple_fetch_row_version(leaf->relation, tid, snapshot,
+											  slot);
+	}
+	if (slot != NULL)
+		ExecDropSingleTupleTableSlot(slot);
+	return found;
+}
+
+/* Walk all entries within bounds of all segments of a lane. */
+static bool
+walk_lane(int lane, const WindowBounds *bounds, Snapshot snapshot,
+		  WindowList *list)
+{
+	int			segments = jo_leaf_segments(JO_EVENT, lane);
+	bool		found = false;
+
+	for (int segment = 0; segment < segments && !found; segment++)
+	{
+		LeafScan	leaf;
+
+		open_leaf_scan(&leaf, lane, segment, snapshot);
+		for (int i = 0; i < bounds->s1->nxip && !found; i++)
+			found = walk_entries(&leaf, BTEqualStrategyNumber,
+								 bounds->s1->xip[i], bounds, snapshot, list);
+		if (!found)
+			found = walk_entries(&leaf, BTGreaterEqualStrategyNumber,
+								 bounds->s1->xmax, bounds, snapshot, list);
+		close_leaf_scan(&leaf);
+	}
+	return found;
+}
+
+/* Copy one row of the log into CurrentMemoryContext. */
+static void
+read_event(TupleTableSlot *slot, JoEvent *event)
+{
+	Datum	   *values;
+	bool	   *isnull;
+
+	slot_getallattrs(slot);
+	values = slot->tts_values;
+	isnull = slot->tts_isnull;
+	memset(event, 0, sizeof(JoEvent));
+	event->seq = DatumGetInt64(values[EVENT_SEQ]);
+	event->xid = DatumGetFullTransactionId(values[EVENT_XID]);
+	event->instant = DatumGetTimestampTz(values[EVENT_INSTANT]);
+	event->recorded_at = DatumGetTimestampTz(values[EVENT_RECORDED_AT]);
+	event->has_occurred_at = !isnull[EVENT_OCCURRED_AT];
+	if (event->has_occurred_at)
+		event->occurred_at = DatumGetTimestampTz(values[EVENT_OCCURRED_AT]);
+	if (!isnull[EVENT_WATCH_ID])
+		event->watch_id = DatumGetInt32(values[EVENT_WATCH_ID]);
+	event->kind = DatumGetChar(values[EVENT_KIND]);
+	event->customer_id = TextDatumGetCString(values[EVENT_CUSTOMER_ID]);
+	event->name = TextDatumGetCString(values[EVENT_NAME]);
+	if (!isnull[EVENT_PAYLOAD])
+		event->payload = (Jsonb *) PG_DETOAST_DATUM_COPY(values[EVENT_PAYLOAD]);
+	if (!isnull[EVENT_TRACE])
+		event->trace = TextDatumGetCString(values[EVENT_TRACE]);
+}
+
+/* The open leaves that rows are fetched from. */
+typedef struct Fetcher
+{
+	Relation	relation[JO_SEGMENTS_MAX];
+	TupleTableSlot *slot[JO_SEGMENTS_MAX];
+} Fetcher;
+
+/* Read the row of an entry; false when the snapshot does not see it. */
+static bool
+fetch_event(Fetcher *fetcher, int lane, WindowEntry *entry, Snapshot snapshot,
+			JoEvent *event)
+{
+	int			segment = entry->segment;
+
+	if (fetcher->relation[segment] == NULL)
+	{
+		fetcher->relation[segment] =
+			table_open(jo_leaf_oid(JO_EVENT, lane, segment), AccessShareLock);
+		fetcher->slot[segment] =
+			table_slot_create(fetcher->relation[segment], NULL);
+	}
+	if (!table_tuple_fetch_row_version(fetcher->relation[segment], &entry->tid,
+									   snapshot, fetcher->slot[segment]))
+		return false;
+	read_event(fetcher->slot[segment], event);
+	return true;
+}
+
+static void
+close_fetcher(Fetcher *fetcher)
+{
+	for (int i = 0; i < JO_SEGMENTS_MAX; i++)
+	{
+		if (fetcher->relation[i] == NULL)
+			continue;
+		ExecDropSingleTupleTableSlot(fetcher->slot[i]);
+		table_close(fetcher->relation[i], AccessShareLock);
+	}
+}
+
+static bool
+cache_is_at(const WindowCache *cache, const JoLaneCursor *cursor)
+{
+	return cache->context != NULL && cursor->has_s2 &&
+		cache->batch == cursor->batch && cache->seq == cursor->seq &&
+		FullTransactionIdEquals(cache->s2_xmin, cursor->s2.xmin) &&
+		FullTransactionIdEquals(cache->s2_xmax, cursor->s2.xmax);
+}
+
+static void
+drop_cache(WindowCache *cache)
+{
+	if (cache->context != NULL)
+		MemoryContextDelete(cache->context);
+	memset(cache, 0, sizeof(WindowCache));
+}
+
+/*
+ * Fill the cache with the window that the cursor is in, after its position.
+ * Opens a new window up to "snapshot" when the cursor is between windows.
+ */
+static void
+read_window(WindowCache *cache, JoLaneCursor *cursor, Snapshot snapshot)
+{
+	WindowBounds bounds = {.s1 = &cursor->s1};
+	MemoryContext caller;
+
+	drop_cache(cache);
+	if (!cursor->has_s2)
+	{
+		jo_snapshot_take(snapshot, &cursor->s2);
+		cursor->has_s2 = true;
+		cursor->seq = 0;
+	}
+	bounds.s2 = &cursor->s2;
+	bounds.after = cursor->seq;
+	bounds.after_in = &cursor->s2;
+
+	cache->context = AllocSetContextCreate(TopMemoryContext,
+										   "journey_orch window",
+										   ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(cache->context);
+	walk_lane(cursor->lane, &bounds, snapshot, &cache->list);
+	MemoryContextSwitchTo(caller);
+	qsort(cache->list.entries, cache->list.count, sizeof(WindowEntry),
+		  compare_entries);
+	if (cache->list.count > WINDOW_ENTRIES)
+	{
+		cache->list.count = WINDOW_ENTRIES;
+		cache->list.is_partial = true;
+	}
+}
+
+/* The window is used up: everything finished in S2 is applied. */
+static void
+finish_window(JoLaneCursor *cursor)
+{
+	cursor->s1 = cursor->s2;
+	cursor->has_s2 = false;
+	cursor->seq = 0;
+}
+
+int
+jo_event_window_read(JoLaneCursor *cursor, Snapshot snapshot, int limit,
+					 JoEvent **events, bool *exhausted)
+{
+	WindowCache *cache = &window_cache[cursor->lane];
+	Fetcher		fetcher = {{NULL}};
+	bool		was_open = cursor->has_s2;
+	int			count = 0;
+
+	if (!cache_is_at(cache, cursor))
+		read_window(cache, cursor, snapshot);
+	*events = palloc(Max(1, Min(limit, cache->list.count - cache->next)) *
+					 sizeof(JoEvent));
+	while (count < limit && cache->next < cache->list.count)
+	{
+		WindowEntry *entry = &cache->list.entries[cache->next++];
+
+		CHECK_FOR_INTERRUPTS();
+		cursor->seq = entry->seq;
+		if (fetch_event(&fetcher, cursor->lane, entry, snapshot,
+						&(*events)[count]))
+			count++;
+	}
+	close_fetcher(&fetcher);
+
+	if (cache->next < cache->list.count || cache->list.is_partial)
+	{
+		/* cut: valid again if exactly this position becomes batch + 1 */
+		*exhausted = false;
+		cache->batch = cursor->batch + 1;
+		cache->seq = cursor->seq;
+		cache->s2_xmin = cursor->s2.xmin;
+		cache->s2_xmax = cursor->s2.xmax;
+		if (cache->next == cache->list.count)
+			drop_cache(cache);
+		return count;
+	}
+	drop_cache(cache);
+	finish_window(cursor);
+	/* a window opened by an earlier batch ended before this snapshot */
+	*exhausted = !was_open;
+	return count;
+}
+
+bool
+jo_lane_has_applied(int lane, const JoSnapshot *upto, Snapshot now)
+{
+	JoLaneCursor cursor;
+	WindowBounds bounds = {.s1 = &cursor.s1, .s2 = upto};
+
+	jo_lane_cursor_read(lane, now, &cursor);
+	if (cursor.has_s2)
+	{
+		bounds.after = cursor.seq;
+		bounds.after_in = &cursor.s2;
+	}
+	return !walk_lane(lane, &bounds, now, NULL);
+}
+
+bool
+jo_lane_is_fresh(int lane, Snapshot snapshot)
+{
+	JoSnapshot	upto;
+
+	jo_snapshot_take(snapshot, &upto);
+	return jo_lane_has_applied(lane, &upto, snapshot);
+}
