@@ -10,16 +10,34 @@ MODULE_big = journey_orch
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard $(ROOMS:%=src/%/*.c))))
 SCRIPT = journey_orch--$(VERSION).sql
 DATA_built = $(SCRIPT)
-EXTRA_CLEAN = $(SCRIPT)
+EXTRA_CLEAN = $(SCRIPT) .build
 
 PG_CPPFLAGS = -I$(srcdir)/src
-PG_CONFIG ?= pg_config
+PG_CONFIG ?= $(firstword $(wildcard /usr/lib/postgresql/15/bin/pg_config) pg_config)
+export PG_CONFIG
+
+# These targets start from nothing: they install what is missing and call make
+# again for the build.  All others are PGXS's, whose own "check" we replace.
+OURS = check check-lint check-regress check-isolation check-pgtap check-tap installcheck \
+       indent check-indent typedefs demo demo-stop bench dist help
+NO_INSTALLCHECK = 1
+ifneq ($(filter-out $(OURS),$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(PGXS),)
+$(error PostgreSQL 15 was not found: install postgresql-server-dev-15 or set PG_CONFIG)
+endif
 include $(PGXS)
+endif
 
 # PGXS tracks no header dependencies, and its bitcode pass overwrites -MMD.
 HEADERS_ALL = $(wildcard src/*/*.h)
 $(OBJS) $(OBJS:.o=.bc): $(HEADERS_ALL)
+
+# Objects made with other flags are made again.
+$(OBJS): .build/flags
+.build/flags: FORCE
+	@mkdir -p .build; echo '$(PG_CFLAGS)' | cmp -s - $@ || echo '$(PG_CFLAGS)' > $@
+.PHONY: FORCE $(OURS)
 
 STATE_SQL = $(wildcard $(ROOMS:%=src/%/state.sql))
 CODE_SQL  = $(wildcard $(ROOMS:%=src/%/code.sql))
@@ -30,3 +48,44 @@ $(SCRIPT): src/core/preamble.sql $(STATE_SQL) $(CODE_SQL) journey_orch.control
 	cat src/core/preamble.sql $(foreach r,$(ROOMS),$(wildcard src/$(r)/state.sql)) \
 	    $(foreach r,$(ROOMS),$(wildcard src/$(r)/code.sql)) \
 	  | sed 's/^CREATE OR REPLACE /CREATE /' > $@
+
+# Tests: test/README.md says which kind goes where.  ONLY="name ..." limits a
+# kind, CDNOW=path names the purchases for test/tap/cdnow.pl.
+ifneq ($(filter check,$(MAKECMDGOALS)),)
+check:
+	@test/run.sh
+endif
+check-lint check-regress check-isolation check-pgtap check-tap: check-%:
+	@test/run.sh $*
+installcheck:
+	@INSTALLED=1 test/run.sh regress isolation
+
+# The layout of the C sources, by pg_bsd_indent.
+indent:
+	@scripts/indent
+check-indent:
+	@scripts/indent --check && echo "indent: every source is laid out"
+typedefs:
+	@scripts/typedefs > typedefs.list
+
+# A small shop with its own data, ten virtual days of it, and what came of them.
+demo:
+	@scripts/demo.sh start
+demo-stop:
+	@scripts/demo.sh stop
+
+bench:
+	@bench/run.sh
+
+dist:
+	git archive --format zip --prefix=journey_orch-$(VERSION)/ -o journey_orch-$(VERSION).zip HEAD
+
+help:
+	@echo "all install        build, install into the PostgreSQL of PG_CONFIG"
+	@echo "demo demo-stop     a private server with a small shop; end it"
+	@echo "check              every test, with servers of its own; check-lint, check-regress,"
+	@echo "                   check-isolation, check-pgtap, check-tap are its parts"
+	@echo "installcheck       regress and isolation against what is installed"
+	@echo "indent             lay out the C sources; check-indent only looks"
+	@echo "bench              measure, one line a measure"
+	@echo "dist               the zip for PGXN"
