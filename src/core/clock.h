@@ -19,13 +19,22 @@ typedef struct JoClock
 {
 	TimestampTz now;			/* virtual instant, or the real time of the call */
 	bool		is_virtual;
-	int32		epoch;			/* grows when the clock is reset or set back: a
-								 * lane's own clock may then go back once */
+	int32		epoch;			/* grows when the clock becomes virtual or real,
+								 * or is set back: a lane's own clock may then
+								 * go back once */
 } JoClock;
 
 extern JoClock jo_clock(void);
 
 /* Shorthand for jo_clock().now */
 extern TimestampTz jo_clock_now(void);
+
+/*
+ * Called in the transaction that changed the clock, after the change: every
+ * lane may have something due.  Set by the room that rings lanes; NULL: nobody
+ * listens.
+ */
+typedef void (*JoClockChanged) (void);
+extern JoClockChanged jo_clock_changed;
 
 #endif							/* JO_CLOCK_H */

@@ -9,16 +9,28 @@
 #include "utils/uuid.h"
 
 /*
- * The incarnation of this database's logs: the newest row of table
- * "incarnation".  xids and snapshots of other incarnations are not comparable
- * with ours.
+ * The incarnation that rows written now belong to.  xids and snapshots of
+ * other incarnations are not comparable with ours.  It is the newest row of
+ * table "incarnation"; in a copy that nobody adopted yet it is the number
+ * after that, which adopt() will append.  Raises 55000 when there is none.
  */
 extern int32 jo_incarnation(void);
+
+/*
+ * False in a copy (another cluster or database than the newest incarnation
+ * says) until adopt(): then nobody may read the logs or hand anything out.
+ */
+extern bool jo_incarnation_is_adopted(void);
 
 /* Append the first incarnation if there is none (called by jo_leaf_ensure). */
 extern void jo_incarnation_ensure(void);
 
-/* Id of the run that journey "journey_id" starts because of event "event_id". */
+/*
+ * Id of the run that journey "journey_id" starts because of event "event_id".
+ * Distinct for distinct arguments within a database; the cluster and the
+ * database are mixed in, so that two installations that share a provider
+ * account never use the same id.
+ */
 extern void jo_enrollment_id(pg_uuid_t *result, int32 journey_id, int64 event_id);
 
 /* Id of the message of one visit of a step; the same in all attempts. */

@@ -5,7 +5,7 @@ CREATE TABLE journey_orch.clock
 (
   singleton  boolean NOT NULL DEFAULT true,
   virtual_at timestamptz,                    -- NULL: the real clock (after a reset)
-  epoch      integer NOT NULL DEFAULT 0,     -- grows when the clock is reset or set back
+  epoch      integer NOT NULL DEFAULT 0,     -- grows when the clock becomes virtual or real, or is set back
   changed_at timestamptz NOT NULL,           -- real time of the change
   changed_by name NOT NULL,
   CONSTRAINT clock_pkey PRIMARY KEY (singleton),

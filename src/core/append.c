@@ -1,0 +1,234 @@
+/*
+ * core/append.c
+ *	  Bulk append into one table of ours, indexes included.
+ *
+ * Rows are formed into the append's own memory and written in groups of
+ * JO_APPEND_ROWS rows or FLUSH_BYTES bytes, whichever comes first, so that
+ * a batch of large payloads stays bounded.  A group of one row takes the
+ * single-row path, which needs neither a page-sized scratch buffer nor a
+ * buffer ring: capture appends one row a statement more often than not.
+ *
+ * Index columns are plain columns (no expression, no predicate), so no
+ * executor state is needed.  Unique indexes are enforced at once.
+ *
+ * On an error nobody calls jo_append_end(): the resource owner drops the
+ * relation references and the pinned buffer, the memory context the rest.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "nodes/execnodes.h"
+#include "tcop/utility.h"
+#include "utils/memutils.h"
+
+#include "core/append.h"
+#include "core/compat.h"
+
+#define FLUSH_BYTES (1024 * 1024)
+
+struct JoAppend
+{
+	Relation	rel;
+	MemoryContext context;		/* everything but the rows */
+	MemoryContext row_context;	/* the rows; reset by each flush */
+	int			index_count;
+	Relation   *indexes;
+	IndexInfo **index_infos;
+	int			slot_count;		/* slots made so far, at most JO_APPEND_ROWS */
+	TupleTableSlot **slots;
+	int			buffered;		/* rows waiting */
+	Size		bytes;			/* and their size */
+	BulkInsertState bulk;		/* made by the first flush of many rows */
+};
+
+/*
+ * Open the table's indexes.  RelationGetIndexList() locks none of them, and
+ * the order by OID is the one every other writer takes.
+ */
+static void
+open_indexes(JoAppend *append)
+{
+	List	   *oids = RelationGetIndexList(append->rel);
+	ListCell   *cell;
+
+	append->index_count = 0;
+	if (oids == NIL)
+		return;
+
+	append->indexes = palloc(list_length(oids) * sizeof(Relation));
+	append->index_infos = palloc(list_length(oids) * sizeof(IndexInfo *));
+	foreach(cell, oids)
+	{
+		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
+		IndexInfo  *info = BuildIndexInfo(index);
+
+		if (info->ii_Expressions != NIL || info->ii_Predicate != NIL ||
+			info->ii_ExclusionOps != NULL)
+			elog(ERROR, "index \"%s\" cannot be appended to directly",
+				 RelationGetRelationName(index));
+		append->indexes[append->index_count] = index;
+		append->index_infos[append->index_count] = info;
+		append->index_count++;
+	}
+	list_free(oids);
+}
+
+JoAppend *
+jo_append_begin(Oid relid)
+{
+	MemoryContext context;
+	MemoryContext old_context;
+	JoAppend   *append;
+
+	PreventCommandIfReadOnly("journey_orch append");
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "jo_append",
+									ALLOCSET_DEFAULT_SIZES);
+	old_context = MemoryContextSwitchTo(context);
+
+	append = palloc0(sizeof(JoAppend));
+	append->context = context;
+	append->rel = table_open(relid, RowExclusiveLock);
+	open_indexes(append);
+
+	MemoryContextSwitchTo(old_context);
+	return append;
+}
+
+TupleDesc
+jo_append_descriptor(JoAppend *append)
+{
+	return RelationGetDescr(append->rel);
+}
+
+/* Enter the row just written into every index. */
+static void
+insert_index_entries(JoAppend *append, TupleTableSlot *slot)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < append->index_count; i++)
+	{
+		Relation	index = append->indexes[i];
+		IndexInfo  *info = append->index_infos[i];
+
+		if (!info->ii_ReadyForInserts)
+			continue;
+		FormIndexDatum(info, slot, NULL, values, isnull);
+		index_insert(index, values, isnull, &slot->tts_tid, append->rel,
+					 index->rd_index->indisunique ?
+					 UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+					 false, info);
+	}
+}
+
+/* Write the buffered rows and forget them. */
+static void
+flush(JoAppend *append)
+{
+	MemoryContext old_context;
+
+	if (append->buffered == 0)
+		return;
+
+	old_context = MemoryContextSwitchTo(append->row_context);
+
+	if (append->buffered == 1)
+		table_tuple_insert(append->rel, append->slots[0],
+						   GetCurrentCommandId(true), 0, append->bulk);
+	else
+	{
+		if (append->bulk == NULL)
+		{
+			MemoryContextSwitchTo(append->context);
+			append->bulk = GetBulkInsertState();
+			MemoryContextSwitchTo(append->row_context);
+		}
+		table_multi_insert(append->rel, append->slots, append->buffered,
+						   GetCurrentCommandId(true), 0, append->bulk);
+	}
+
+	for (int i = 0; i < append->buffered; i++)
+	{
+		if (append->index_count > 0)
+			insert_index_entries(append, append->slots[i]);
+		ExecClearTuple(append->slots[i]);
+	}
+
+	MemoryContextSwitchTo(old_context);
+	MemoryContextReset(append->row_context);
+	append->buffered = 0;
+	append->bytes = 0;
+}
+
+/* The slot for the next row; slots are made when first needed, then reused. */
+static TupleTableSlot *
+next_slot(JoAppend *append)
+{
+	MemoryContext old_context;
+
+	if (append->buffered < append->slot_count)
+		return append->slots[append->buffered];
+
+	old_context = MemoryContextSwitchTo(append->context);
+	if (append->slots == NULL)
+		append->slots = palloc(JO_APPEND_ROWS * sizeof(TupleTableSlot *));
+	append->slots[append->slot_count++] =
+		MakeSingleTupleTableSlot(RelationGetDescr(append->rel),
+								 &TTSOpsHeapTuple);
+	MemoryContextSwitchTo(old_context);
+
+	return append->slots[append->buffered];
+}
+
+void
+jo_append_row(JoAppend *append, Datum *values, bool *isnull)
+{
+	TupleTableSlot *slot = next_slot(append);
+	MemoryContext old_context;
+	HeapTuple	tuple;
+
+	if (append->row_context == NULL)
+		append->row_context = AllocSetContextCreate(append->context,
+													"jo_append rows",
+													ALLOCSET_DEFAULT_SIZES);
+
+	old_context = MemoryContextSwitchTo(append->row_context);
+	tuple = heap_form_tuple(RelationGetDescr(append->rel), values, isnull);
+	tuple->t_tableOid = RelationGetRelid(append->rel);
+	MemoryContextSwitchTo(old_context);
+
+	ExecStoreHeapTuple(tuple, slot, false);
+	append->buffered++;
+	append->bytes += tuple->t_len;
+
+	if (append->buffered == JO_APPEND_ROWS || append->bytes >= FLUSH_BYTES)
+		flush(append);
+}
+
+void
+jo_append_end(JoAppend *append)
+{
+	flush(append);
+
+	for (int i = 0; i < append->slot_count; i++)
+		ExecDropSingleTupleTableSlot(append->slots[i]);
+	if (append->bulk != NULL)
+		FreeBulkInsertState(append->bulk);
+	table_finish_bulk_insert(append->rel, 0);
+
+	for (int i = 0; i < append->index_count; i++)
+	{
+		jo_index_insert_cleanup(append->indexes[i], append->index_infos[i]);
+		index_close(append->indexes[i], NoLock);
+	}
+	table_close(append->rel, NoLock);
+	MemoryContextDelete(append->context);
+}

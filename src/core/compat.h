@@ -1,0 +1,29 @@
+/*
+ * core/compat.h
+ *	  The only place that looks at PG_VERSION_NUM: PostgreSQL 14 to 18.
+ *
+ * A room that needs something of one version only asks here for a name that
+ * means the same everywhere.
+ */
+#ifndef JO_COMPAT_H
+#define JO_COMPAT_H
+
+#if PG_VERSION_NUM < 140000
+#error "journey_orch needs PostgreSQL 14 or later"
+#endif
+
+#include "access/genam.h"
+
+/* 17: an index access method may hold state for the whole of an insert. */
+#if PG_VERSION_NUM >= 170000
+#define jo_index_insert_cleanup(index, info) index_insert_cleanup(index, info)
+#else
+#define jo_index_insert_cleanup(index, info) ((void) 0)
+#endif
+
+/* 16: these moved out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#endif							/* JO_COMPAT_H */

@@ -1,0 +1,36 @@
+/*
+ * core/internal.h
+ *	  What the files of this room share with each other and nobody else.
+ */
+#ifndef JO_CORE_INTERNAL_H
+#define JO_CORE_INTERNAL_H
+
+#include "executor/tuptable.h"
+
+/* cache.c: register the invalidation and transaction callbacks. */
+extern void jo_cache_init(void);
+
+/*
+ * cache.c: call "reader" for every row of a table of ours as it stands now,
+ * uncommitted changes of this backend included, at every isolation level.
+ * Does nothing when the table does not exist.
+ */
+typedef void (*JoRowReader) (TupleTableSlot *slot, void *arg);
+extern void jo_cache_read_table(const char *table, JoRowReader reader,
+								void *arg);
+
+/* clock.c, identity.c, leaf.c: register their caches. */
+extern void jo_clock_init(void);
+extern void jo_identity_init(void);
+extern void jo_leaf_init(void);
+
+/* leaf.c: called by the relcache callback; InvalidOid means everything. */
+extern void jo_leaf_relation_changed(Oid relid);
+
+/* identity.c: true when there is an incarnation. */
+extern bool jo_incarnation_exists(void);
+
+/* leaf.c: InvalidOid where the extension is not installed. */
+extern Oid	jo_schema_oid_if_exists(void);
+
+#endif							/* JO_CORE_INTERNAL_H */
