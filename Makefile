@@ -1,6 +1,6 @@
 # journey_orch: build, install, test.  "make help" lists the targets.
 EXTENSION = journey_orch
-VERSION  := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" journey_orch.control)
+SCRIPT_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" journey_orch.control)
 
 # The rooms, in one order: what is built, what is installed first, and what a
 # room may include (only rooms to its left).  src/README.md has the map.
@@ -8,7 +8,7 @@ ROOMS = core audience capture content outbox experiment journey enrollment worke
 
 MODULE_big = journey_orch
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard $(ROOMS:%=src/%/*.c))))
-SCRIPT = journey_orch--$(VERSION).sql
+SCRIPT = journey_orch--$(SCRIPT_VERSION).sql
 DATA_built = $(SCRIPT)
 EXTRA_CLEAN = $(SCRIPT) .build
 
@@ -78,7 +78,7 @@ bench:
 	@bench/run.sh
 
 dist:
-	git archive --format zip --prefix=journey_orch-$(VERSION)/ -o journey_orch-$(VERSION).zip HEAD
+	git archive --format zip --prefix=journey_orch-$(SCRIPT_VERSION)/ -o journey_orch-$(SCRIPT_VERSION).zip HEAD
 
 help:
 	@echo "all install        build, install into the PostgreSQL of PG_CONFIG"
