@@ -7,6 +7,7 @@
 #define JO_CONTENT_H
 
 #include "core/expression.h"
+#include "utils/jsonb.h"
 
 typedef struct JoTemplate JoTemplate;
 

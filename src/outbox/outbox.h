@@ -7,6 +7,7 @@
 
 #include "core/expression.h"
 #include "utils/jsonb.h"
+#include "utils/snapshot.h"
 #include "utils/uuid.h"
 
 typedef struct JoChannel
@@ -47,6 +48,8 @@ typedef struct JoAttempt
 	int32		visit;
 	int32		attempt;
 	int16		priority;
+	bool		is_awaited;		/* its run stands at the send step until it
+								 * settles */
 } JoAttempt;
 
 /* Append attempts to the lane's outbox and ring the channels at commit. */
@@ -61,6 +64,10 @@ typedef struct JoWithdrawal
 } JoWithdrawal;
 
 extern void jo_withdrawal_append(int lane, const JoWithdrawal *withdrawals, int n);
+
+/* Has the enrollment been withdrawn, as "snapshot" sees it? */
+extern bool jo_withdrawal_exists(int lane, const pg_uuid_t *enrollment_id,
+								 Snapshot snapshot);
 
 /*
  * The payload of an attempt: {"address", "subject", "body", "html", "headers"},
