@@ -31,7 +31,7 @@ for my $file (glob 'src/*/*.[ch]')
 	complain("$file: does not begin with \"/*\\n * $short\"")
 	  unless $text =~ m{\A/\*\n \* \Q$short\E\n \*\t};
 	complain("$file: " . @lines . " lines") if @lines > 700;
-	complain("$file:$1: TODO or FIXME")
+	complain("$file:$_: TODO or FIXME")
 	  for map { $lines[ $_ - 1 ] =~ /\b(TODO|FIXME|XXX)\b/ ? $_ : () } 1 .. @lines;
 
 	# From here on strings and comments are blanked, lines stay where they are.

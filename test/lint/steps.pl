@@ -22,9 +22,10 @@ for my $file (glob 'src/enrollment/step_*.c')
 	for (split /\n/, $text)
 	{
 		$line++;
-		if (/^\s*#\s*include\s+["<]([^">]+)/ && $1 =~ $header)
+		my ($included) = /^\s*#\s*include\s+["<]([^">]+)/;
+		if (defined $included && $included =~ $header)
 		{
-			print "$file:$line: a step may not include $1\n";
+			print "$file:$line: a step may not include $included\n";
 			$bad = 1;
 		}
 		elsif (/($call)/)
