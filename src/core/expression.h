@@ -23,7 +23,13 @@
  * current_*, localtime*, clock_timestamp(), statement_timestamp(),
  * transaction_timestamp(), timeofday(), random(), gen_random_uuid(),
  * nextval() and friends), because a run must give the same result when it is
- * redone; journey.now is the only clock.
+ * redone; journey.now is the only clock.  Volatile functions are refused
+ * wherever they come from; TABLESAMPLE, FOR UPDATE and temporary objects too.
+ * A row expression may use stable functions, now() included: it is evaluated
+ * once.  It may not contain a sub-select.
+ *
+ * Settings that change a meaning (TimeZone UTC, DateStyle ISO, and others, see
+ * jo_expression_pin_settings()) are the same in every session.
  */
 #ifndef JO_EXPRESSION_H
 #define JO_EXPRESSION_H
@@ -54,12 +60,14 @@ typedef struct JoError
 	char	   *message;
 	char	   *detail;			/* or NULL */
 	char	   *hint;			/* or NULL */
-	int			position;		/* 1-based character in the expression; 0 = none */
+	int			position;		/* 1-based character in the expression; 0 =
+								 * none */
 } JoError;
 
 /*
  * Compile "sql" to a value of "result_type" (assignment coercion; InvalidOid:
- * any type).  Lives in CurrentMemoryContext.  On failure: when "error" is NULL
+ * any type that has values).  Lives in CurrentMemoryContext, in child contexts
+ * of it; reset or delete it to free the expression.  On failure: when "error" is NULL
  * raises (with the error position), else fills it (in CurrentMemoryContext)
  * and returns NULL.  Runs the analysis as "owner" in a subtransaction.
  */
@@ -89,9 +97,12 @@ typedef struct JoVariables
 /*
  * Evaluate for rows[0 .. n-1].  values[i] are copied into
  * CurrentMemoryContext.  The group runs in one internal subtransaction,
- * read-only, as the owner; when it raises, every row is tried alone and
- * errors[i] is set (NULL for the rows that succeed).  Cancel and shutdown
- * interrupts are never swallowed.
+ * read-only, as the owner, which is rolled back whatever happens, and sees the
+ * active snapshot plus the transaction's own writes; when a row raises,
+ * errors[i] is set and the group goes on after it (NULL for the rows that
+ * succeed).  Interrupts (jo_error_is_interrupt()) are raised.  When the columns
+ * of the customer changed since, the expression is compiled again; if that
+ * fails every row has the error.
  */
 extern void jo_expression_evaluate(JoExpression *expression, int n,
 								   const JoVariables *const *rows,
@@ -102,10 +113,13 @@ extern void jo_expression_evaluate(JoExpression *expression, int n,
 
 typedef struct JoRowExpression JoRowExpression;
 
+/* Which sides a row expression reads, as a bit set. */
+#define JO_USES_OLD			(1 << 0)
+#define JO_USES_NEW			(1 << 1)
+
 /*
- * As jo_expression_compile(), over the row type of "relation".  "allow_old"
- * and "allow_new" say which of the two may be named; both are always accepted
- * by the grammar, and the one not present in an operation reads as a row of
+ * As jo_expression_compile(), over the row type of "relation".  Both OLD and
+ * NEW may be named; the one not present in an operation reads as a row of
  * NULLs at evaluation.  Lives in CurrentMemoryContext.
  */
 extern JoRowExpression *jo_row_expression_compile(const char *sql,
@@ -113,10 +127,14 @@ extern JoRowExpression *jo_row_expression_compile(const char *sql,
 												  Oid result_type, Oid owner,
 												  JoError **error);
 
+extern int	jo_row_expression_uses(const JoRowExpression *expression);
+extern Oid	jo_row_expression_type(const JoRowExpression *expression);
+
 /*
  * True when no function or cast in it can raise (comparison, boolean and NULL
  * tests, column access, concatenation, jsonb construction, string output of
- * common types): it may run without a subtransaction.
+ * common types): it may run without a subtransaction.  Errors of size are left
+ * out (a value near 1 GB, 256 MB inside jsonb).
  */
 extern bool jo_row_expression_cannot_raise(const JoRowExpression *expression);
 
@@ -130,6 +148,21 @@ extern Datum jo_row_expression_value(JoRowExpression *expression,
 									 TupleTableSlot *old_slot,
 									 TupleTableSlot *new_slot,
 									 bool *isnull);
+
+/*
+ * Give the settings that change what an expression means (TimeZone, DateStyle,
+ * and others) their fixed values, until jo_run_as_end().  Call it after
+ * jo_run_as_owner() and before evaluating row expressions.
+ */
+extern void jo_expression_pin_settings(void);
+
+/* ---- errors ---- */
+
+/*
+ * True for what must never become a row's error: cancel (statement_timeout
+ * too), shutdown, out of memory.
+ */
+extern bool jo_error_is_interrupt(int sqlerrcode);
 
 /* Copy of the current error as a JoError in CurrentMemoryContext (call it in a
  * PG_CATCH block after switching context; flushes the error state). */
