@@ -17,7 +17,9 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "access/xact.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -47,6 +49,7 @@ jo_cache_register(JoCache *cache)
 	cache->filled = false;
 	cache->users = 0;
 	cache->watched = NIL;
+	cache->type_hashes = NIL;
 	cache->context = NULL;
 	cache->next = caches;
 	caches = cache;
@@ -62,6 +65,8 @@ empty(JoCache *cache)
 	for (int i = 0; i < JO_CACHE_TABLES; i++)
 		cache->relids[i] = InvalidOid;
 	cache->watched = NIL;
+	cache->type_hashes = NIL;
+	cache->any_type = false;
 	cache->filled = false;
 	cache->stale = false;
 
@@ -99,9 +104,15 @@ push_use(JoCache *cache)
 	cache->users++;
 }
 
+/*
+ * What others committed before counts from here on, also in a transaction
+ * that takes no new lock.
+ */
 bool
 jo_cache_begin(JoCache *cache)
 {
+	if (cache->users == 0)
+		AcceptInvalidationMessages();
 	if (cache->users == 0 && (cache->stale || !cache->filled))
 		empty(cache);
 	push_use(cache);
@@ -145,6 +156,74 @@ jo_cache_watch(JoCache *cache, Oid relid)
 
 	cache->watched = list_append_unique_oid(cache->watched, relid);
 	MemoryContextSwitchTo(old_context);
+}
+
+/*
+ * Append to *types the types that users made and that a node of the tree
+ * yields.  What a sub-select reads is the business of its own plan.
+ */
+static bool
+collect_types(Node *node, List **types)
+{
+	if (node == NULL)
+		return false;
+
+	switch (nodeTag(node))
+	{
+		case T_Query:
+			return query_tree_walker((Query *) node, collect_types, types, 0);
+		case T_Const:
+		case T_Param:
+		case T_Var:
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_FieldSelect:
+		case T_RelabelType:
+		case T_CoerceViaIO:
+		case T_ArrayCoerceExpr:
+		case T_ConvertRowtypeExpr:
+		case T_CoerceToDomain:
+		case T_RowExpr:
+		case T_ArrayExpr:
+			if (exprType(node) >= FirstNormalObjectId)
+				*types = list_append_unique_oid(*types, exprType(node));
+			break;
+		default:
+			break;
+	}
+
+	return expression_tree_walker(node, collect_types, types);
+}
+
+void
+jo_cache_depend(Node *expression)
+{
+	List	   *types = NIL;
+	ListCell   *cell;
+
+	(void) collect_types(expression, &types);
+
+	for (int i = 0; i < use_count; i++)
+	{
+		JoCache    *cache = uses[i].cache;
+		MemoryContext old_context;
+
+		if (!cache->holds_expressions)
+			continue;
+		if (expression == NULL)
+			cache->any_type = true;
+		old_context = MemoryContextSwitchTo(cache->context);
+		foreach(cell, types)
+		{
+			uint32		hash = GetSysCacheHashValue1(TYPEOID,
+													 ObjectIdGetDatum(lfirst_oid(cell)));
+
+			cache->type_hashes =
+				list_append_unique_int(cache->type_hashes, (int) hash);
+		}
+		MemoryContextSwitchTo(old_context);
+	}
+	list_free(types);
 }
 
 void
@@ -215,6 +294,17 @@ object_changed(Datum arg, int cacheid, uint32 hash)
 			cache->stale = true;
 }
 
+/* hash 0: any type */
+static void
+type_changed(Datum arg, int cacheid, uint32 hash)
+{
+	for (JoCache *cache = caches; cache != NULL; cache = cache->next)
+		if (cache->holds_expressions &&
+			(hash == 0 || cache->any_type ||
+			 list_member_int(cache->type_hashes, (int) hash)))
+			cache->stale = true;
+}
+
 /* Take the uses at "level" and deeper off the stack. */
 static void
 drop_uses(int level)
@@ -258,7 +348,7 @@ void
 jo_cache_init(void)
 {
 	static const int expression_caches[] = {
-		PROCOID, TYPEOID, OPEROID, AUTHOID, AUTHMEMROLEMEM, NAMESPACEOID,
+		PROCOID, OPEROID, AUTHOID, AUTHMEMROLEMEM, NAMESPACEOID,
 		CASTSOURCETARGET, COLLOID
 	};
 
@@ -266,6 +356,7 @@ jo_cache_init(void)
 	for (int i = 0; i < lengthof(expression_caches); i++)
 		CacheRegisterSyscacheCallback(expression_caches[i], object_changed,
 									  (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, type_changed, (Datum) 0);
 	RegisterXactCallback(transaction_ended, NULL);
 	RegisterSubXactCallback(subtransaction_ended, NULL);
 }

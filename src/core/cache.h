@@ -23,11 +23,14 @@ typedef struct JoCache
 {
 	const char *name;
 	const char *tables[JO_CACHE_TABLES];	/* our tables it was read from */
-	bool		holds_expressions;	/* also stale when any function, type,
-									 * operator or watched relation changes */
+	bool		holds_expressions;	/* also stale when any function, operator,
+									 * cast, schema or role changes, or a type
+									 * (see jo_cache_depend()) */
 	/* private to cache.c */
 	Oid			relids[JO_CACHE_TABLES];
 	List	   *watched;		/* other relations, see jo_cache_watch() */
+	List	   *type_hashes;	/* of users' types in its expressions */
+	bool		any_type;		/* every change of a type counts */
 	MemoryContext context;
 	bool		stale;
 	bool		filled;
@@ -51,6 +54,15 @@ extern MemoryContext jo_cache_context(JoCache *cache);
 
 /* The cache also depends on this relation (a bound table, a watched table). */
 extern void jo_cache_watch(JoCache *cache, Oid relid);
+
+/*
+ * An analysed expression goes into the caches that are in use now (those that
+ * hold expressions); NULL: one that failed to compile, and might compile once
+ * a type is created.  With it a new table, which is a new type, leaves the
+ * caches alone: otherwise every CREATE TEMP TABLE anywhere in the database
+ * would empty them.
+ */
+extern void jo_cache_depend(Node *expression);
 
 /* Tell every backend, at commit, and this one, at the next command, that a
  * table of ours changed. */

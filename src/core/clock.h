@@ -17,11 +17,12 @@
 
 typedef struct JoClock
 {
-	TimestampTz now;			/* virtual instant, or the real time of the call */
+	TimestampTz now;			/* virtual instant, or the real time of the
+								 * call */
 	bool		is_virtual;
-	int32		epoch;			/* grows when the clock becomes virtual or real,
-								 * or is set back: a lane's own clock may then
-								 * go back once */
+	int32		epoch;			/* grows when the clock becomes virtual or
+								 * real, or is set back: a lane's own clock
+								 * may then go back once */
 } JoClock;
 
 extern JoClock jo_clock(void);

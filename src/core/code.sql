@@ -1,17 +1,19 @@
 /* core: roles, clock, lanes, buckets */
 
-/* The schema must be ours alone: whoever owned it before CREATE EXTENSION
-   could put functions beside ours. */
+/* CREATE EXTENSION takes a schema that exists already.  An owner without
+   superuser rights could put functions beside ours, so he is refused. */
 DO $$
 DECLARE
   schema_owner name;
 BEGIN
-  SELECT nspowner::pg_catalog.regrole INTO schema_owner
-    FROM pg_catalog.pg_namespace WHERE nspname = 'journey_orch';
-  IF schema_owner <> CURRENT_USER THEN
+  SELECT r.rolname INTO schema_owner
+    FROM pg_catalog.pg_namespace AS n
+    JOIN pg_catalog.pg_roles AS r ON r.oid = n.nspowner
+    WHERE n.nspname = 'journey_orch' AND NOT r.rolsuper;
+  IF FOUND THEN
     RAISE EXCEPTION USING
       ERRCODE = 'invalid_schema_definition',
-      MESSAGE = 'schema "journey_orch" belongs to another role',
+      MESSAGE = 'schema "journey_orch" belongs to a role that is no superuser',
       DETAIL = pg_catalog.format('It is owned by role "%s".', schema_owner),
       HINT = 'Drop the schema, or give it to the role that creates the extension.';
   END IF;
