@@ -25,7 +25,8 @@ extern int	jo_lane_of_text(const text *customer);
 /*
  * Advisory locks of ours, told apart from pg_advisory_lock()'s by the fourth
  * field of the tag.  "key" is a lane for JO_LOCK_LANE, a hash of the name for
- * JO_LOCK_CHANNEL and JO_LOCK_NAME, 0 otherwise.
+ * JO_LOCK_CHANNEL and JO_LOCK_NAME, the low half of the claim_id for
+ * JO_LOCK_CLAIM, 0 otherwise.
  */
 typedef enum JoLockKind
 {
@@ -33,7 +34,8 @@ typedef enum JoLockKind
 	JO_LOCK_CHANNEL,			/* one claim at a time in a channel */
 	JO_LOCK_SETUP,				/* creation of leaves, upkeep */
 	JO_LOCK_SUPERVISOR,			/* one supervisor a database */
-	JO_LOCK_NAME				/* one author at a time for a name */
+	JO_LOCK_NAME,				/* one author at a time for a name */
+	JO_LOCK_CLAIM				/* one ack, nack, extend or expiry of a claim */
 } JoLockKind;
 
 /* Take (until the end of the transaction) an exclusive lock; wait for it. */
@@ -41,9 +43,6 @@ extern void jo_lock(JoLockKind kind, uint32 key);
 
 /* The same without waiting; false when somebody else holds it. */
 extern bool jo_lock_conditional(JoLockKind kind, uint32 key);
-
-/* The same, held until the process ends. */
-extern bool jo_lock_session_conditional(JoLockKind kind, uint32 key);
 
 /* Key of a name for jo_lock(). */
 extern uint32 jo_lock_key(const char *name);

@@ -15,7 +15,8 @@ typedef struct JoChannel
 	char	   *name;
 	char	   *kind;			/* push, inbox, audience, task */
 	char	   *drain;			/* claim, stream */
-	JoExpression *address;		/* text; NULL if it no longer compiles: see error */
+	JoExpression *address;		/* text; NULL if it no longer compiles: see
+								 * error */
 	JoError    *error;
 	int			max_attempts;
 	Interval   *retry_after;
@@ -49,8 +50,19 @@ typedef struct JoAttempt
 	int32		attempt;
 	int16		priority;
 	bool		is_awaited;		/* its run stands at the send step until it
-								 * settles */
+								 * settles: an ack becomes message.sent */
 } JoAttempt;
+
+/*
+ * Write the place of a message's first attempt into its id: bytes 0 to 5 are
+ * the position, the low half of byte 6 is the lane, and the id becomes a UUID of
+ * version 8; the other 68 bits stay what jo_message_id() computed.  The engine
+ * calls it when it gives the message its position, before the id is used for
+ * anything, so that a report finds the message years later without an index
+ * (docs/decisions/message-id.md).  "position" 0: the message was deferred
+ * before its first attempt; a report on it then costs a scan.
+ */
+extern void jo_message_id_place(pg_uuid_t *id, int lane, int64 position);
 
 /* Append attempts to the lane's outbox and ring the channels at commit. */
 extern void jo_outbox_append(int lane, const JoAttempt *attempts, int n);

@@ -55,6 +55,7 @@ CREATE TABLE journey_orch.outbox
   lane          smallint NOT NULL,
   segment       smallint NOT NULL,
   priority      smallint NOT NULL,
+  is_awaited    boolean NOT NULL,            -- its run stands at the send step until it settles
   step          text COLLATE "C" NOT NULL,
   topic         text COLLATE "C",
   arm           text COLLATE "C"
@@ -106,21 +107,24 @@ CREATE TABLE journey_orch.message
 CREATE TABLE journey_orch.claim
 (
   claim_id    bigint NOT NULL,
-  channel     text COLLATE "C" NOT NULL,
-  relay       text NOT NULL,
-  claimed_by  name NOT NULL,
   claimed_at  timestamptz NOT NULL,          -- engine clock
   recorded_at timestamptz NOT NULL,          -- real clock
-  lease_until timestamptz NOT NULL,          -- real clock
+  lease_until timestamptz NOT NULL,          -- real clock; an outcome "extended" overrides it
   incarnation integer NOT NULL,
+  claimed_by  regrole NOT NULL,
+  channel     text COLLATE "C" NOT NULL,
+  relay       text NOT NULL,                 -- what the relay calls itself
   positions   bigint[] NOT NULL,             -- by lane: the next position to hand out
-  open_claims bigint[] NOT NULL,             -- earlier claims that were not closed then
-  lanes       smallint[] NOT NULL,           -- the ranges this claim holds:
+  open_claims bigint[] NOT NULL,             -- earlier claims that still held messages then
+  lanes       smallint[] NOT NULL,           -- the ranges that what it holds lies in:
   starts      bigint[] NOT NULL,             --   first position
   stops       bigint[] NOT NULL,             --   position after the last
   tries       smallint[] NOT NULL,           --   claims of this range that ran out before
-  held        uuid[] NOT NULL                -- the messages handed out
+  held        uuid[] NOT NULL,               -- the messages handed out
+  attempts    smallint[],                    -- attempt of each of held; NULL: all 1
+  awaited     uuid[]                         -- those of held whose run waits for the outcome
 );
+ALTER TABLE journey_orch.claim ALTER COLUMN held SET STORAGE EXTERNAL;
 CREATE UNIQUE INDEX claim_channel_claim_id ON journey_orch.claim (channel, claim_id);
 CREATE UNIQUE INDEX claim_claim_id ON journey_orch.claim (claim_id);
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.claim', '');
@@ -132,14 +136,15 @@ SELECT pg_catalog.pg_extension_config_dump('journey_orch.claim_seq', '');
 CREATE TABLE journey_orch.claim_outcome
 (
   claim_id    bigint NOT NULL,
-  outcome     text NOT NULL,
-  message_ids uuid[],                        -- NULL: all that were still held
   at          timestamptz NOT NULL,          -- engine clock
   recorded_at timestamptz NOT NULL,          -- real clock
   lease_until timestamptz,                   -- of extended
+  outcome     text NOT NULL,
+  message_ids uuid[],                        -- NULL: all that were still held
   detail      jsonb,                         -- receipts, error, reason
-  CONSTRAINT claim_outcome_outcome CHECK (outcome IN ('acked', 'failed', 'withdrawn', 'expired', 'dead', 'extended'))
+  CONSTRAINT claim_outcome_outcome CHECK (outcome IN ('acked', 'failed', 'withdrawn', 'expired', 'reoffered', 'dead', 'extended'))
 );
+ALTER TABLE journey_orch.claim_outcome ALTER COLUMN message_ids SET STORAGE EXTERNAL;
 CREATE INDEX claim_outcome_claim_id ON journey_orch.claim_outcome (claim_id);
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.claim_outcome', '');
 

@@ -1,0 +1,309 @@
+/*
+ * outbox/channel.c
+ *	  Channels: declaring them, who may drain them, and their cache.
+ *
+ * The cache holds every channel with its grants; an address expression is
+ * compiled when it is first asked for, so that claim() never compiles any.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_authid_d.h"
+#include "catalog/pg_type_d.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+
+#include "audience/audience.h"
+#include "core/cache.h"
+#include "core/run_as.h"
+#include "outbox/internal.h"
+#include "outbox/outbox.h"
+
+typedef struct ChannelEntry
+{
+	JoChannel	channel;
+	char	   *address_sql;
+	Oid			owner;
+	bool		is_compiled;	/* channel.address or channel.error is set */
+	int			ngrants;
+	Oid		   *grants;			/* roles that may drain it */
+} ChannelEntry;
+
+static List *entries = NIL;		/* of ChannelEntry, in the cache's context */
+
+static JoCache channel_cache = {
+	.name = "channel",
+	.tables = {"channel", "channel_grant", "customer_binding"},
+	.holds_expressions = true
+};
+
+typedef struct JourneyName
+{
+	int32		journey_id;
+	char	   *name;
+} JourneyName;
+
+static List *journey_names = NIL;	/* of JourneyName */
+
+static JoCache journey_name_cache = {
+	.name = "journey name",
+	.tables = {"journey"}
+};
+
+void
+jo_channel_init(void)
+{
+	jo_cache_register(&channel_cache);
+	jo_cache_register(&journey_name_cache);
+}
+
+/* ---- filling the caches ---- */
+
+#define LOAD_CHANNELS \
+	"SELECT c.channel, c.kind, c.drain, c.address_sql, c.owner::pg_catalog.oid," \
+	" c.max_attempts, c.retry_after," \
+	" ARRAY(SELECT g.role::pg_catalog.oid FROM journey_orch.channel_grant g" \
+	"        WHERE g.channel = c.channel)" \
+	" FROM journey_orch.channel c ORDER BY c.channel"
+
+static void
+load_grants(ChannelEntry *entry, Datum datum)
+{
+	ArrayType  *array = DatumGetArrayTypeP(datum);
+
+	entry->ngrants = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	entry->grants = palloc(Max(1, entry->ngrants) * sizeof(Oid));
+	memcpy(entry->grants, ARR_DATA_PTR(array), entry->ngrants * sizeof(Oid));
+}
+
+static ChannelEntry *
+load_channel(HeapTuple tuple, TupleDesc descriptor)
+{
+	ChannelEntry *entry = palloc0(sizeof(ChannelEntry));
+	JoChannel  *channel = &entry->channel;
+	bool		isnull;
+
+	channel->name = SPI_getvalue(tuple, descriptor, 1);
+	channel->kind = SPI_getvalue(tuple, descriptor, 2);
+	channel->drain = SPI_getvalue(tuple, descriptor, 3);
+	entry->address_sql = SPI_getvalue(tuple, descriptor, 4);
+	entry->owner = DatumGetObjectId(SPI_getbinval(tuple, descriptor, 5,
+												  &isnull));
+	channel->max_attempts = DatumGetInt32(SPI_getbinval(tuple, descriptor, 6,
+														&isnull));
+	channel->retry_after =
+		DatumGetIntervalP(datumCopy(SPI_getbinval(tuple, descriptor, 7,
+												  &isnull),
+									false, sizeof(Interval)));
+	load_grants(entry, SPI_getbinval(tuple, descriptor, 8, &isnull));
+	return entry;
+}
+
+/* Run a query of ours whose rows fill a cache; the caller has connected. */
+static void
+read_rows(const char *query)
+{
+	if (SPI_execute(query, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the tables of room outbox");
+}
+
+static void
+fill_channels(void)
+{
+	MemoryContext caller;
+	JoRunAs		saved;
+
+	entries = NIL;
+	jo_run_as_extension(&saved);
+	SPI_connect();
+	read_rows(LOAD_CHANNELS);
+	caller = MemoryContextSwitchTo(jo_cache_context(&channel_cache));
+	for (uint64 i = 0; i < SPI_processed; i++)
+		entries = lappend(entries,
+						  load_channel(SPI_tuptable->vals[i],
+									   SPI_tuptable->tupdesc));
+	MemoryContextSwitchTo(caller);
+	SPI_finish();
+	jo_run_as_end(&saved);
+	if (OidIsValid(jo_customer_relation()))
+		jo_cache_watch(&channel_cache, jo_customer_relation());
+	jo_cache_filled(&channel_cache);
+}
+
+void
+jo_channel_cache_begin(void)
+{
+	if (jo_cache_begin(&channel_cache))
+		fill_channels();
+}
+
+void
+jo_channel_cache_end(void)
+{
+	jo_cache_end(&channel_cache);
+}
+
+static ChannelEntry *
+find_entry(const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, entries)
+	{
+		ChannelEntry *entry = lfirst(cell);
+
+		if (strcmp(entry->channel.name, name) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+/* What an address may see. */
+static JoScope
+address_scope(void)
+{
+	JoScope		scope;
+
+	scope.customer_type = jo_customer_type();
+	scope.variables = JO_USES_CUSTOMER | JO_USES_EVENT | JO_USES_CONTEXT |
+		JO_USES_JOURNEY;
+	return scope;
+}
+
+JoChannel *
+jo_channel_find(const char *name)
+{
+	ChannelEntry *entry = find_entry(name);
+
+	if (entry == NULL)
+		return NULL;
+	if (!entry->is_compiled)
+	{
+		MemoryContext caller;
+		JoScope		scope = address_scope();
+
+		caller = MemoryContextSwitchTo(jo_cache_context(&channel_cache));
+		entry->channel.address = jo_expression_compile(entry->address_sql,
+													   TEXTOID, entry->owner,
+													   &scope,
+													   &entry->channel.error);
+		entry->is_compiled = true;
+		MemoryContextSwitchTo(caller);
+	}
+	return &entry->channel;
+}
+
+/* ---- names of journeys ---- */
+
+static void
+fill_journey_names(void)
+{
+	MemoryContext caller;
+	JoRunAs		saved;
+
+	journey_names = NIL;
+	jo_run_as_extension(&saved);
+	SPI_connect();
+	read_rows("SELECT journey_id, name FROM journey_orch.journey");
+	caller = MemoryContextSwitchTo(jo_cache_context(&journey_name_cache));
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		JourneyName *entry = palloc(sizeof(JourneyName));
+		bool		isnull;
+
+		entry->journey_id =
+			DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i],
+										SPI_tuptable->tupdesc, 1, &isnull));
+		entry->name = SPI_getvalue(SPI_tuptable->vals[i],
+								   SPI_tuptable->tupdesc, 2);
+		journey_names = lappend(journey_names, entry);
+	}
+	MemoryContextSwitchTo(caller);
+	SPI_finish();
+	jo_run_as_end(&saved);
+	jo_cache_filled(&journey_name_cache);
+}
+
+void
+jo_journey_names_begin(void)
+{
+	if (jo_cache_begin(&journey_name_cache))
+		fill_journey_names();
+}
+
+void
+jo_journey_names_end(void)
+{
+	jo_cache_end(&journey_name_cache);
+}
+
+const char *
+jo_journey_name(int32 journey_id)
+{
+	ListCell   *cell;
+
+	foreach(cell, journey_names)
+	{
+		JourneyName *entry = lfirst(cell);
+
+		if (entry->journey_id == journey_id)
+			return entry->name;
+	}
+	return NULL;
+}
+
+/* ---- rights ---- */
+
+bool
+jo_is_operator(void)
+{
+	Oid			role = get_role_oid("journey_orch_operator", true);
+
+	return superuser() ||
+		(OidIsValid(role) && has_privs_of_role(GetUserId(), role));
+}
+
+static ChannelEntry *
+get_entry(const char *name)
+{
+	ChannelEntry *entry = find_entry(name);
+
+	if (entry == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("channel \"%s\" does not exist", name),
+				 errhint("Declare it by journey_orch.set_channel().")));
+	return entry;
+}
+
+void
+jo_channel_ensure_exists(const char *name)
+{
+	jo_channel_cache_begin();
+	(void) get_entry(name);
+	jo_channel_cache_end();
+}
+
+void
+jo_channel_ensure_granted(const char *name, bool *is_stream)
+{
+	ChannelEntry *entry;
+	bool		is_granted = jo_is_operator();
+
+	jo_channel_cache_begin();
+	entry = get_entry(name);
+	for (int i = 0; i < entry->ngrants && !is_granted; i++)
+		is_granted = has_privs_of_role(GetUserId(), entry->grants[i]);
+	if (!is_granted)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for channel \"%s\"", name),
+				 errhint("An operator may call journey_orch.grant_channel('%s', '%s').",
+						 name, GetUserNameFromId(GetUserId(), false))));
+	*is_stream = strcmp(entry->channel.drain, "stream") == 0;
+	jo_channel_cache_end();
+}

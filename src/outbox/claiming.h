@@ -1,0 +1,81 @@
+/*
+ * outbox/claiming.h
+ *	  One call of claim(), as its parts share it.
+ */
+#ifndef JO_OUTBOX_CLAIMING_H
+#define JO_OUTBOX_CLAIMING_H
+
+#include "nodes/execnodes.h"
+
+#include "outbox/internal.h"
+
+typedef struct JoIdList
+{
+	pg_uuid_t  *ids;
+	int			count;
+	int			room;
+} JoIdList;
+
+/* What an earlier claim, whose lease ran out, loses to this one. */
+typedef struct JoLoss
+{
+	JoClaim    *claim;
+	JoIdList	reoffered;
+	JoIdList	dead;
+} JoLoss;
+
+/* One call of claim(). */
+typedef struct JoClaiming
+{
+	int			max_messages;
+	TimestampTz clock;			/* engine clock */
+	Snapshot	snapshot;
+	JoClaim		claim;			/* as it will be appended */
+	JoIdList	held;
+	JoIdList	awaited;
+	JoIdList	withdrawn;
+	JoIdList	expired;
+	int16	   *attempts;		/* of held; room is held.room */
+	bool		has_retry;		/* one of them is not 1 */
+	List	   *losses;			/* of JoLoss */
+	JoEvent    *events;
+	int			nevents;
+	int			events_room;
+	char		lane_state[JO_LANES];	/* 0: not looked at, 'f'resh, 's'tale */
+	bool		left_out;		/* a lane with messages was stale */
+	JoFlush		flush;
+	ReturnSetInfo *result;
+	MemoryContext row_context;
+} JoClaiming;
+
+extern void jo_claiming_add_id(JoIdList *list, const pg_uuid_t *id);
+
+/* The next free event of those to append at the end. */
+extern JoEvent *jo_claiming_add_event(JoClaiming *claiming);
+
+/* Has the lane applied everything that the snapshot sees?  Asked once. */
+extern bool jo_claiming_is_fresh(JoClaiming *claiming, int lane);
+
+/* Hand the attempt out; "tries" leases of it ran out before. */
+extern void jo_claiming_hold(JoClaiming *claiming, TupleTableSlot *slot,
+							 int tries);
+
+/* Pass over a message that a gate stopped; its run may wait for it. */
+extern void jo_claiming_pass_over(JoClaiming *claiming, TupleTableSlot *slot,
+								  JoGateVerdict verdict);
+
+/* ---- claim_row.c ---- */
+
+/* Put the attempt into the result set. */
+extern void jo_claiming_return(JoClaiming *claiming, TupleTableSlot *slot);
+
+/* ---- claim_expired.c ---- */
+
+/*
+ * Look at the claims that were open at the newest one, and at itself: keep
+ * those that still hold messages in claim.open_claims, and offer again what
+ * those hold whose lease ran out.
+ */
+extern void jo_claiming_review(JoClaiming *claiming, JoClaim *newest);
+
+#endif							/* JO_OUTBOX_CLAIMING_H */
