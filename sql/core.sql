@@ -112,6 +112,14 @@ SELECT journey_orch.clock();
 SELECT journey_orch.advance_clock('1 hour');
 ROLLBACK;
 
+-- Two-phase: not changed until the second phase
+BEGIN;
+SELECT journey_orch.advance_clock('1 hour');
+PREPARE TRANSACTION 'jo_core';
+SELECT journey_orch.clock();
+COMMIT PREPARED 'jo_core';
+SELECT journey_orch.clock();
+
 -- Reset grows the epoch once; advancing from the real clock starts at now
 SELECT journey_orch.reset_clock() > '2020-01-01' AS clock_is_real;
 SELECT journey_orch.reset_clock() > '2020-01-01' AS clock_is_real;

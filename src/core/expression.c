@@ -28,6 +28,7 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
+#include "core/cache.h"
 #include "core/errors.h"
 #include "core/expression_private.h"
 
@@ -99,6 +100,7 @@ build(JoExpression *expression)
 	jo_expression_resolve(pstate, &expression->resolver,
 						  expression->rows_descriptor);
 	tree = jo_expression_analyse(pstate, expression->wanted_type, false);
+	jo_cache_depend(tree);
 
 	expression->uses = expression->resolver.uses;
 	expression->resolver.rows = NULL;
@@ -168,6 +170,7 @@ compile(JoExpression *expression)
 
 	if (edata != NULL)
 	{
+		jo_cache_depend(NULL);
 		jo_expression_place_group_error(expression, edata);
 		MemoryContextDelete(expression->context);
 		expression->context = NULL;

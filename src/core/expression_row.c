@@ -17,6 +17,7 @@
 #include "rewrite/rewriteManip.h"
 #include "utils/memutils.h"
 
+#include "core/cache.h"
 #include "core/expression_private.h"
 
 /* Range-table positions while analysing; names are as in CREATE TRIGGER. */
@@ -100,6 +101,7 @@ build(JoRowExpression *expression, const char *sql, Relation relation,
 	pstate->p_sourcetext = sql;
 	add_sides(pstate, relation);
 	tree = jo_expression_analyse(pstate, result_type, true);
+	jo_cache_depend(tree);
 	expression->type = exprType(tree);
 	(void) find_uses(tree, &expression->uses);
 
@@ -155,6 +157,7 @@ jo_row_expression_compile(const char *sql, Relation relation, Oid result_type,
 	if (edata == NULL)
 		return expression;
 
+	jo_cache_depend(NULL);
 	MemoryContextDelete(expression->context);
 	if (error == NULL)
 		ReThrowError(edata);

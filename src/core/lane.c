@@ -9,9 +9,9 @@
  * it is the same on every machine.  It is part of the stored data: it must
  * never change (docs/concepts.md and sql/core.sql hold test vectors).
  *
- * Locks end with the transaction.  They live in the space of advisory locks
- * but carry their own fourth field, so pg_advisory_lock() cannot take them,
- * and pg_locks shows them.
+ * Locks end with the transaction (the supervisor's with its process).  They
+ * live in the space of advisory locks but carry their own fourth field, so
+ * pg_advisory_lock() cannot take them, and pg_locks shows them.
  */
 #include "postgres.h"
 
