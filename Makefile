@@ -12,7 +12,7 @@ SCRIPT = journey_orch--$(SCRIPT_VERSION).sql
 DATA_built = $(SCRIPT)
 EXTRA_CLEAN = $(SCRIPT) .build
 
-PG_CPPFLAGS = -I$(srcdir)/src
+PG_CPPFLAGS = -I$(srcdir)/src -DJO_VERSION='"$(SCRIPT_VERSION)"'
 PG_CONFIG ?= $(firstword $(wildcard /usr/lib/postgresql/15/bin/pg_config) pg_config)
 export PG_CONFIG
 

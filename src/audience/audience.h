@@ -19,15 +19,19 @@ typedef struct JoCustomer
 	const char *customer_id;	/* in */
 	Datum		row;			/* composite of jo_customer_type() */
 	bool		exists;			/* false: no such row (row is then NULL) */
-	char	   *timezone;		/* from timezone_sql, or NULL */
+	bool		is_ambiguous;	/* several rows have this id; one was taken */
+	char	   *timezone;		/* from timezone_sql, or NULL; always a zone
+								 * that PostgreSQL knows */
 	char	   *locale;			/* from locale_sql, or NULL */
 } JoCustomer;
 
 /*
  * Read the rows of n customers (ids distinct) as the binding's owner, in one
- * statement, read-only.  Without a binding every one "exists" with a NULL row.
- * "error" as in jo_expression_compile(): set when the relation cannot be read;
- * then no customer is filled.
+ * statement, read-only, with the active snapshot plus the transaction's own
+ * writes.  Without a binding every one
+ * "exists" with a NULL row.  "error" as in jo_expression_compile(): set when
+ * the relation cannot be read; then no customer is filled.  Cancel and
+ * shutdown interrupts are never swallowed.
  */
 extern void jo_customer_load(JoCustomer *customers, int n, JoError **error);
 

@@ -16,9 +16,11 @@ extern void jo_template_cache_begin(void);
 extern void jo_template_cache_end(void);
 
 /*
- * The current version for (name, channel), at "locale", else its language
- * alone, else the default locale; NULL when there is none.  Valid until
- * jo_template_cache_end().
+ * The current version for (name, channel), at "locale", else at the locale
+ * shortened subtag by subtag to its language ("zh-Hant-TW", "zh-Hant", "zh"),
+ * else at the default locale; NULL when there is none.  "locale" may be NULL.
+ * Valid until jo_template_cache_end().  A template that no longer compiles is
+ * found, and its rendering gives every run the error.
  */
 extern JoTemplate *jo_template_find(const char *name, const char *channel,
 									const char *locale);
@@ -31,7 +33,8 @@ typedef struct JoRendered
 	char	   *html;
 	Jsonb	   *headers;		/* object of strings, rendered */
 	JoError    *error;			/* not NULL: a hole raised; the rest is unset */
-	const char *hole;			/* the expression that raised */
+	const char *hole;			/* the expression that raised, or NULL; owned
+								 * by the cache */
 } JoRendered;
 
 /* Render for n runs; an error concerns only its own run. */

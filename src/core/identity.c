@@ -131,7 +131,7 @@ bool
 jo_incarnation_is_adopted(void)
 {
 	load_incarnation();
-	return incarnation_newest > 0 && incarnation_is_ours;
+	return incarnation_newest == 0 || incarnation_is_ours;
 }
 
 int32

@@ -19,6 +19,7 @@ extern int32 jo_incarnation(void);
 /*
  * False in a copy (another cluster or database than the newest incarnation
  * says) until adopt(): then nobody may read the logs or hand anything out.
+ * True where there is none yet.
  */
 extern bool jo_incarnation_is_adopted(void);
 

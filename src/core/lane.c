@@ -112,6 +112,16 @@ jo_lock_conditional(JoLockKind kind, uint32 key)
 		LOCKACQUIRE_NOT_AVAIL;
 }
 
+bool
+jo_lock_session_conditional(JoLockKind kind, uint32 key)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, kind, key);
+	return LockAcquire(&tag, ExclusiveLock, true, true) !=
+		LOCKACQUIRE_NOT_AVAIL;
+}
+
 uint32
 jo_lock_key(const char *name)
 {

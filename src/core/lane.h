@@ -44,6 +44,9 @@ extern void jo_lock(JoLockKind kind, uint32 key);
 /* The same without waiting; false when somebody else holds it. */
 extern bool jo_lock_conditional(JoLockKind kind, uint32 key);
 
+/* The same, held until the process ends. */
+extern bool jo_lock_session_conditional(JoLockKind kind, uint32 key);
+
 /* Key of a name for jo_lock(). */
 extern uint32 jo_lock_key(const char *name);
 

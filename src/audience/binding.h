@@ -1,0 +1,48 @@
+/*
+ * audience/binding.h
+ *	  The binding row, inside the room: which relation is "customer", and the
+ *	  one statement that reads its rows.
+ */
+#ifndef JO_BINDING_H
+#define JO_BINDING_H
+
+typedef struct JoBinding
+{
+	Oid			relation;
+	Oid			owner;			/* reads the relation with these rights */
+	Oid			type;			/* row type; InvalidOid: the relation is gone */
+	char	   *id_sql;
+	char	   *timezone_sql;	/* or NULL */
+	char	   *locale_sql;		/* or NULL */
+} JoBinding;
+
+/*
+ * Read the newest committed (or own) binding row, not the cached one.  False
+ * when there is none; strings in CurrentMemoryContext.
+ */
+extern bool jo_binding_read(JoBinding *binding);
+
+/*
+ * The cached binding, NULL when there is none; good until jo_binding_end().
+ * "*generation" changes whenever anything derived from the binding is stale.
+ */
+extern const JoBinding *jo_binding_begin(uint64 *generation);
+extern void jo_binding_end(void);
+
+/* Columns of the load statement. */
+#define JO_LOAD_ORDINAL		0	/* which of the ids asked for */
+#define JO_LOAD_ROW			1
+#define JO_LOAD_ID			2	/* id_sql as text */
+#define JO_LOAD_TIMEZONE	3
+#define JO_LOAD_LOCALE		4
+
+/*
+ * Check the binding's expressions and return the load statement in
+ * CurrentMemoryContext.  Its parameters are $1, an array of "*key_type" (int2,
+ * int4, int8, uuid or text), and $2, an int4 array of ordinals.  Raises, with
+ * the position in the expression, when one does not compile.  The caller has
+ * switched to the binding's owner.
+ */
+extern char *jo_binding_statement(const JoBinding *binding, Oid *key_type);
+
+#endif							/* JO_BINDING_H */

@@ -1,0 +1,125 @@
+/*
+ * audience/topic.c
+ *	  set_topic(): declares what messages are about and what consent they need.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "core/lane.h"
+#include "core/leaf.h"
+#include "core/run_as.h"
+
+PG_FUNCTION_INFO_V1(journey_orch_set_topic);
+
+static const char *const classes[] = {
+	"marketing", "transactional", "service", "legal", NULL
+};
+static const char *const consents[] = {
+	"opt_in", "opt_out", "none", NULL
+};
+
+/* Text argument that must be there and not be empty. */
+static char *
+required_text(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	char	   *value;
+
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" of %s() must not be null",
+						name, "set_topic")));
+	value = text_to_cstring(PG_GETARG_TEXT_PP(argument));
+	if (value[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" of %s() must not be empty",
+						name, "set_topic")));
+	return value;
+}
+
+/* Raise unless "value" is one of the list; the hint tells the list. */
+static void
+ensure_one_of(const char *name, const char *value, const char *const *list)
+{
+	StringInfoData allowed;
+
+	initStringInfo(&allowed);
+	for (int i = 0; list[i] != NULL; i++)
+	{
+		if (strcmp(value, list[i]) == 0)
+			return;
+		appendStringInfo(&allowed, "%s%s", i > 0 ? ", " : "", list[i]);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid %s \"%s\"", name, value),
+			 errhint("It is one of %s.", allowed.data)));
+}
+
+/* Run one statement over the four arguments of set_topic(); returns how many
+ * rows it returned or changed. */
+static uint64
+execute(const char *sql, Datum *values, const char *nulls)
+{
+	Oid			types[4] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+
+	if (SPI_execute_with_args(sql, 4, types, values, nulls, false, 0) < 0)
+		elog(ERROR, "could not write a topic: %s",
+			 SPI_result_code_string(SPI_result));
+	return SPI_processed;
+}
+
+/*
+ * set_topic(topic, class, consent, description) → 'created', 'replaced' or
+ * 'unchanged'.
+ */
+Datum
+journey_orch_set_topic(PG_FUNCTION_ARGS)
+{
+	char	   *topic = required_text(fcinfo, 0, "topic");
+	char	   *class = required_text(fcinfo, 1, "class");
+	char	   *consent = required_text(fcinfo, 2, "consent");
+	Datum		values[4];
+	char		nulls[5] = "    ";
+	const char *outcome;
+	JoRunAs		saved;
+
+	ensure_one_of("class", class, classes);
+	ensure_one_of("consent", consent, consents);
+	values[0] = CStringGetTextDatum(topic);
+	values[1] = CStringGetTextDatum(class);
+	values[2] = CStringGetTextDatum(consent);
+	values[3] = (Datum) 0;
+	if (PG_ARGISNULL(3))
+		nulls[3] = 'n';
+	else
+		values[3] = PG_GETARG_DATUM(3);
+
+	jo_leaf_ensure();
+	jo_lock(JO_LOCK_NAME, jo_lock_key(psprintf("topic %s", topic)));
+	jo_run_as_extension(&saved);
+	SPI_connect();
+	if (execute("INSERT INTO journey_orch.message_topic"
+				" VALUES ($1, $2, $3, $4, clock_timestamp())"
+				" ON CONFLICT (topic) DO NOTHING", values, nulls) > 0)
+		outcome = "created";
+	else if (execute("UPDATE journey_orch.message_topic"
+					 " SET class = $2, consent = $3, description = $4,"
+					 " changed_at = clock_timestamp()"
+					 " WHERE topic = $1 AND (class, consent, description)"
+					 " IS DISTINCT FROM ($2, $3, $4)", values, nulls) > 0)
+		outcome = "replaced";
+	else
+		outcome = "unchanged";
+	SPI_finish();
+	jo_run_as_end(&saved);
+
+	if (strcmp(outcome, "replaced") == 0)
+		ereport(NOTICE, (errmsg("topic \"%s\" was replaced", topic)));
+	PG_RETURN_TEXT_P(cstring_to_text(outcome));
+}

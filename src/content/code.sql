@@ -1,0 +1,61 @@
+/* content: functions and views */
+
+CREATE OR REPLACE FUNCTION journey_orch.set_template(
+  name text,
+  channel text,
+  body text,
+  subject text DEFAULT NULL,
+  html text DEFAULT NULL,
+  locale text DEFAULT NULL,
+  headers jsonb DEFAULT '{}')
+RETURNS integer
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_set_template';
+REVOKE ALL ON FUNCTION journey_orch.set_template(text, text, text, text, text, text, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.set_template(text, text, text, text, text, text, jsonb) TO journey_orch_author;
+COMMENT ON FUNCTION journey_orch.set_template(text, text, text, text, text, text, jsonb) IS
+'Declares a message template of one channel and locale; returns its current version, a new one when the content differs. Holes {{ sql }} escape for their part, {{{ sql }}} do not; they run with the caller''s rights.';
+
+CREATE OR REPLACE FUNCTION journey_orch.render(
+  template text,
+  customer text,
+  event jsonb DEFAULT '{}',
+  context jsonb DEFAULT '{}',
+  channel text DEFAULT NULL,
+  locale text DEFAULT NULL,
+  OUT channel text,
+  OUT locale text,
+  OUT subject text,
+  OUT body text,
+  OUT html text,
+  OUT headers jsonb)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_render';
+REVOKE ALL ON FUNCTION journey_orch.render(text, text, jsonb, jsonb, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.render(text, text, jsonb, jsonb, text, text)
+  TO journey_orch_author, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.render(text, text, jsonb, jsonb, text, text) IS
+'Previews a template as a customer: one row a channel, at the given locale or the customer''s. Raises JO007 when a hole raises.';
+
+CREATE OR REPLACE VIEW journey_orch.template AS
+SELECT t.name, t.channel, t.locale, t.version,
+       t.version = pg_catalog.max(t.version) OVER (PARTITION BY t.name, t.channel, t.locale) AS is_current,
+       t.subject, t.body, t.html, t.headers, t.owner, t.created_at
+FROM journey_orch.message_template AS t;
+REVOKE ALL ON journey_orch.template FROM PUBLIC;
+GRANT SELECT ON journey_orch.template TO journey_orch_analyst, journey_orch_author, journey_orch_operator;
+COMMENT ON VIEW journey_orch.template IS 'One row a version of a message template.';
+COMMENT ON COLUMN journey_orch.template.name IS 'Name of the template.';
+COMMENT ON COLUMN journey_orch.template.channel IS 'Channel it is written for.';
+COMMENT ON COLUMN journey_orch.template.locale IS 'Locale in canonical form, such as fr-CA; the empty string is the default locale.';
+COMMENT ON COLUMN journey_orch.template.version IS '1, 2, 3 … of name, channel and locale; a version never changes.';
+COMMENT ON COLUMN journey_orch.template.is_current IS 'True for the version that is rendered.';
+COMMENT ON COLUMN journey_orch.template.subject IS 'Subject with its holes, or NULL.';
+COMMENT ON COLUMN journey_orch.template.body IS 'Text part with its holes.';
+COMMENT ON COLUMN journey_orch.template.html IS 'HTML part with its holes, or NULL.';
+COMMENT ON COLUMN journey_orch.template.headers IS 'Object of header values with their holes.';
+COMMENT ON COLUMN journey_orch.template.owner IS 'Role with whose rights the holes run.';
+COMMENT ON COLUMN journey_orch.template.created_at IS 'Real time at which the version was declared.';

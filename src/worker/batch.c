@@ -1,0 +1,42 @@
+/*
+ * worker/batch.c
+ *	  One batch of one lane: the locks around jo_batch_run().
+ *
+ * Lock order: the extension, then the lane, then whatever the batch opens.
+ * DROP EXTENSION locks the extension exclusively before any table, so it waits
+ * for the batches under way and keeps the next ones out; a batch never meets
+ * half of the tables, and the two cannot deadlock.
+ *
+ * The lane's lock comes before the batch's snapshot: whoever held it before
+ * has committed, and its cursor is seen.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
+#include "storage/lmgr.h"
+
+#include "core/lane.h"
+#include "core/leaf.h"
+#include "worker/internal.h"
+
+JoLaneOutcome
+jo_worker_batch(Oid extension, int lane, bool wait, int limit,
+				TimestampTz until, JoBatchResult *result)
+{
+	memset(result, 0, sizeof(*result));
+
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	if (get_extension_oid("journey_orch", true) != extension)
+		return JO_LANE_GONE;
+	if (!jo_leaf_exists())
+		return JO_LANE_DONE;
+
+	if (wait)
+		jo_lock(JO_LOCK_LANE, lane);
+	else if (!jo_lock_conditional(JO_LOCK_LANE, lane))
+		return JO_LANE_TAKEN;
+
+	jo_batch_run(lane, limit, until, result);
+	return JO_LANE_DONE;
+}

@@ -1,0 +1,142 @@
+/* worker: starting and stopping, run, settle, and what runs now */
+
+CREATE OR REPLACE FUNCTION journey_orch.start_worker()
+RETURNS integer
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_start_worker';
+REVOKE ALL ON FUNCTION journey_orch.start_worker() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.start_worker() TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.start_worker() IS
+  'Starts the workers of this database, now and not at commit; returns how many run. Running ones are left alone.';
+
+CREATE OR REPLACE FUNCTION journey_orch.stop_worker()
+RETURNS integer
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_stop_worker';
+REVOKE ALL ON FUNCTION journey_orch.stop_worker() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.stop_worker() TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.stop_worker() IS
+  'Stops the workers of this database, waits until they are gone, and returns how many ran. They stay stopped until start_worker() or a restart of the server.';
+
+/* Commits after each batch, so it cannot carry SET search_path: PostgreSQL
+   makes such a procedure atomic.  Its C code runs no SQL under the caller's
+   path. */
+CREATE OR REPLACE PROCEDURE journey_orch.run(
+  until timestamptz DEFAULT NULL,
+  max_batches integer DEFAULT NULL)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'journey_orch_run';
+REVOKE ALL ON PROCEDURE journey_orch.run(timestamptz, integer) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE journey_orch.run(timestamptz, integer) TO journey_orch_operator;
+COMMENT ON PROCEDURE journey_orch.run(timestamptz, integer) IS
+  'Does what the workers do, in this session, until nothing is pending or due; commits each batch. until bounds the timers (engine clock), max_batches the work.';
+
+CREATE OR REPLACE FUNCTION journey_orch.settle(timeout interval DEFAULT '10 seconds')
+RETURNS boolean
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_settle';
+REVOKE ALL ON FUNCTION journey_orch.settle(interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.settle(interval) TO journey_orch_app, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.settle(interval) IS
+  'Waits until the workers have applied every event committed before the call and every timer due by then; false when that takes longer than timeout.';
+
+/* The last thing a script of ours does for the workers: once it commits, the
+   launcher looks at this database. */
+CREATE OR REPLACE FUNCTION journey_orch._announce()
+RETURNS void
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_announce';
+REVOKE ALL ON FUNCTION journey_orch._announce() FROM PUBLIC;
+COMMENT ON FUNCTION journey_orch._announce() IS
+  'Asks the launcher to look at this database when this transaction commits.';
+SELECT journey_orch._announce();
+
+CREATE OR REPLACE FUNCTION journey_orch._worker_status(
+  OUT process text, OUT database name, OUT pid integer, OUT state text, OUT lanes integer[],
+  OUT failing_lanes integer[], OUT batches bigint, OUT started_at timestamptz,
+  OUT last_batch_at timestamptz, OUT last_error_at timestamptz, OUT last_error text)
+RETURNS SETOF record
+LANGUAGE C VOLATILE ROWS 8
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_worker_status';
+REVOKE ALL ON FUNCTION journey_orch._worker_status() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch._worker_status() TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch._worker_status() IS 'Rows of view worker_status.';
+
+CREATE OR REPLACE FUNCTION journey_orch._lane_owner(
+  OUT lane integer, OUT pid integer, OUT is_failing boolean)
+RETURNS SETOF record
+LANGUAGE C VOLATILE ROWS 16
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_lane_owner';
+REVOKE ALL ON FUNCTION journey_orch._lane_owner() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch._lane_owner() TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch._lane_owner() IS 'Which worker owns a lane, as shared memory has it.';
+
+CREATE OR REPLACE VIEW journey_orch.worker_status AS
+SELECT process, database, pid, state, lanes, failing_lanes, batches, started_at,
+  last_batch_at, last_error_at, last_error
+FROM journey_orch._worker_status();
+GRANT SELECT ON journey_orch.worker_status TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON VIEW journey_orch.worker_status IS
+  'One row a process of journey_orch: the launcher of the server, and the supervisor and lane workers of each database (of this one, when the library is not preloaded).';
+COMMENT ON COLUMN journey_orch.worker_status.process IS 'launcher, supervisor or worker';
+COMMENT ON COLUMN journey_orch.worker_status.database IS 'database it serves; NULL: the launcher';
+COMMENT ON COLUMN journey_orch.worker_status.pid IS 'process id; NULL: it does not run';
+COMMENT ON COLUMN journey_orch.worker_status.state IS
+  'supervisor: unknown, starting, running, absent, mismatched, copied, stopped, failed; worker: missing, idle, busy, failing; launcher: running, missing';
+COMMENT ON COLUMN journey_orch.worker_status.lanes IS 'lanes it owns; NULL: not a worker, or the library is not preloaded';
+COMMENT ON COLUMN journey_orch.worker_status.failing_lanes IS 'lanes that back off after an error';
+COMMENT ON COLUMN journey_orch.worker_status.batches IS 'batches it committed since the server started';
+COMMENT ON COLUMN journey_orch.worker_status.started_at IS 'when the process started';
+COMMENT ON COLUMN journey_orch.worker_status.last_batch_at IS 'when it last committed a batch';
+COMMENT ON COLUMN journey_orch.worker_status.last_error_at IS 'when a batch last failed';
+COMMENT ON COLUMN journey_orch.worker_status.last_error IS 'worker: lane and message of the last error; supervisor: why there are no workers, or fewer';
+
+/* A lane's pending events are those not finished in its S1 and, of the window
+   under way, those behind its position (capture/window.c). */
+CREATE OR REPLACE VIEW journey_orch.lane_status AS
+SELECT owner.lane,
+  owner.pid AS owner,
+  owner.is_failing,
+  pending.events AS lag_events,
+  COALESCE(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pending.oldest), 0) AS lag_seconds,
+  newest.recorded_at AS last_batch_at,
+  COALESCE(newest.batch, 0) AS batches,
+  COALESCE(newest.applied, 0) AS applied,
+  COALESCE(newest.entered, 0) AS entered,
+  COALESCE(newest.ended, 0) AS ended,
+  COALESCE(newest.advances, 0) AS advances,
+  newest.clock
+FROM journey_orch._lane_owner() owner
+LEFT JOIN LATERAL (
+  SELECT *
+  FROM journey_orch.lane_cursor c
+  WHERE c.lane = owner.lane
+  ORDER BY c.batch DESC
+  LIMIT 1) newest ON true
+CROSS JOIN LATERAL (
+  SELECT pg_catalog.count(*) AS events, pg_catalog.min(e.recorded_at) AS oldest
+  FROM journey_orch.event e
+  WHERE e.lane = owner.lane
+    AND e.xid >= COALESCE(pg_catalog.pg_snapshot_xmin(newest.s1), '0'::xid8)
+    AND pg_catalog.pg_visible_in_snapshot(e.xid, newest.s1) IS NOT TRUE
+    AND (pg_catalog.pg_visible_in_snapshot(e.xid, newest.s2) AND e.seq <= newest.seq) IS NOT TRUE) pending;
+GRANT SELECT ON journey_orch.lane_status TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON VIEW journey_orch.lane_status IS 'One row a lane: who advances it, how far it is and what is pending.';
+COMMENT ON COLUMN journey_orch.lane_status.lane IS '0 to 15';
+COMMENT ON COLUMN journey_orch.lane_status.owner IS 'pid of the worker that owns it; NULL: none, or the library is not preloaded';
+COMMENT ON COLUMN journey_orch.lane_status.is_failing IS 'its batches fail and it backs off; NULL: no owner';
+COMMENT ON COLUMN journey_orch.lane_status.lag_events IS 'committed events that are not applied yet';
+COMMENT ON COLUMN journey_orch.lane_status.lag_seconds IS 'age of the oldest of them, real time';
+COMMENT ON COLUMN journey_orch.lane_status.last_batch_at IS 'real time of the last batch that did something';
+COMMENT ON COLUMN journey_orch.lane_status.batches IS 'batches that did something, ever';
+COMMENT ON COLUMN journey_orch.lane_status.applied IS 'events applied, ever';
+COMMENT ON COLUMN journey_orch.lane_status.entered IS 'enrollments started, ever';
+COMMENT ON COLUMN journey_orch.lane_status.ended IS 'enrollments ended, ever';
+COMMENT ON COLUMN journey_orch.lane_status.advances IS 'advances, ever';
+COMMENT ON COLUMN journey_orch.lane_status.clock IS 'the lane''s own engine clock; NULL: it has not begun';

@@ -1,0 +1,395 @@
+/*
+ * worker/lane_worker.c
+ *	  The loop that advances lanes: look which lane has news, run a batch of it,
+ *	  commit, sleep.
+ *
+ * A lane has news when its pending flag is set, when its last batch left more
+ * to do, when its next timer is due by the real clock, or when it has not been
+ * looked at for journey_orch.poll_interval.  Under a virtual clock timers
+ * become due only when the clock is changed, and that rings every lane.  Lanes
+ * are taken in turn, one batch each, so that a busy lane delays the others by
+ * one batch.
+ *
+ * An error ends the batch and nothing else: the transaction is rolled back,
+ * the lane waits, longer each time up to a minute, and its next batch is
+ * smaller; the other lanes go on.  One line a minute and lane goes to the log.
+ * A crash at any point leaves the lane at its last commit (README.md, "What a
+ * crash leaves").
+ *
+ * Knows no journey, no event and no message: everything that a batch does is
+ * in the enrollment room.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/spin.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "core/clock.h"
+#include "worker/internal.h"
+#include "worker/process.h"
+#include "worker/worker.h"
+
+/* Events of the first batch of a lane that was idle. */
+#define SMALLEST_BATCH 64
+
+/* When somebody else holds the lane, look again after this. */
+#define TAKEN_RETRY_MS 20
+
+#define COMPLAINT_INTERVAL_MS (60 * 1000)
+
+PGDLLEXPORT void journey_orch_worker_main(Datum argument);
+
+/* What this worker knows of one lane. */
+typedef struct LaneWork
+{
+	TimestampTz look_at;		/* when to look next without being rung */
+	TimestampTz retry_at;		/* not before this; 0: now */
+	TimestampTz complained_at;
+	int			limit;			/* events of the next batch */
+	int			failures;		/* in a row */
+} LaneWork;
+
+static JoDatabase *database = NULL;
+static JoWorkerSlot *slot = NULL;
+static JoProcessArguments arguments;
+static Oid	extension = InvalidOid;
+static LaneWork lanes[JO_LANES];
+
+/* The lane whose batch is running, -1: none, and since when. */
+static int	current_lane = -1;
+static TimestampTz batch_started_at = 0;
+
+static void
+worker_exit(int code, Datum argument)
+{
+	SpinLockAcquire(&database->mutex);
+	if (slot->pid == MyProcPid)
+	{
+		slot->pid = 0;
+		slot->state = JO_WORKER_MISSING;
+		slot->failing_lanes = 0;
+		pg_atomic_write_u32(&slot->procno, 0);
+	}
+	SpinLockRelease(&database->mutex);
+	jo_worker_wake(&database->supervisor_procno);
+	jo_worker_wake_launcher();
+}
+
+/* Find the slot that the supervisor meant for us, and take it. */
+static void
+attach_slot(void)
+{
+	bool		is_orphan;
+
+	if (arguments.segment == DSM_HANDLE_INVALID)
+		database = jo_worker_database_find(arguments.dboid);
+	else
+	{
+		dsm_segment *segment = dsm_attach(arguments.segment);
+
+		if (segment != NULL)
+		{
+			dsm_pin_mapping(segment);
+			database = dsm_segment_address(segment);
+		}
+	}
+	if (database == NULL)
+		proc_exit(0);
+
+	slot = &database->worker[arguments.worker];
+	SpinLockAcquire(&database->mutex);
+	is_orphan = database->supervisor_pid != arguments.supervisor;
+	if (!is_orphan)
+	{
+		slot->pid = MyProcPid;
+		slot->state = JO_WORKER_IDLE;
+		slot->failing_lanes = 0;
+		slot->started_at = GetCurrentTimestamp();
+	}
+	SpinLockRelease(&database->mutex);
+	if (is_orphan)
+		proc_exit(0);
+	before_shmem_exit(worker_exit, 0);
+}
+
+static void
+set_state(JoWorkerState state)
+{
+	SpinLockAcquire(&database->mutex);
+	slot->state = state == JO_WORKER_IDLE && slot->failing_lanes != 0 ?
+		JO_WORKER_FAILING : state;
+	SpinLockRelease(&database->mutex);
+}
+
+/* A batch of the lane has ended well. */
+static void
+note_success(int lane, bool ran)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	SpinLockAcquire(&database->mutex);
+	slot->failing_lanes &= ~((uint32) 1 << lane);
+	if (ran)
+	{
+		slot->batches++;
+		slot->last_batch_at = now;
+	}
+	SpinLockRelease(&database->mutex);
+	lanes[lane].failures = 0;
+	lanes[lane].retry_at = 0;
+}
+
+/*
+ * Report the error of a batch and plan the lane's next try.  A cancel by an
+ * operator is not the lane's fault: it is tried again after one second.
+ */
+static void
+note_failure(int lane, TimestampTz now)
+{
+	LaneWork   *work = &lanes[lane];
+	ErrorData  *error;
+	char		text[JO_WORKER_ERROR_LENGTH];
+	bool		is_cancel;
+	int			wait_ms;
+
+	MemoryContextSwitchTo(TopMemoryContext);
+	error = CopyErrorData();
+	snprintf(text, sizeof(text), "lane %d: %s", lane,
+			 error->message ? error->message : "unknown error");
+
+	/* Our own timeout raises the same code as an operator. */
+	is_cancel = error->sqlerrcode == ERRCODE_QUERY_CANCELED &&
+		(jo_batch_timeout == 0 ||
+		 !TimestampDifferenceExceeds(batch_started_at, now, jo_batch_timeout));
+	if (!is_cancel)
+	{
+		work->failures++;
+		work->limit = Max(1, work->limit / 2);
+	}
+	wait_ms = is_cancel ? 1000 : jo_worker_backoff(work->failures);
+	work->retry_at = TimestampTzPlusMilliseconds(now, wait_ms);
+	work->look_at = work->retry_at;
+
+	SpinLockAcquire(&database->mutex);
+	if (!is_cancel)
+		slot->failing_lanes |= (uint32) 1 << lane;
+	slot->last_error_at = now;
+	strlcpy(slot->last_error, text, JO_WORKER_ERROR_LENGTH);
+	SpinLockRelease(&database->mutex);
+
+	if (work->complained_at == 0 ||
+		TimestampDifferenceExceeds(work->complained_at, now,
+								   COMPLAINT_INTERVAL_MS))
+	{
+		work->complained_at = now;
+		EmitErrorReport();
+	}
+	FreeErrorData(error);
+}
+
+/* Where an error came from, for the log. */
+static void
+describe_lane(void *argument)
+{
+	if (current_lane >= 0)
+		errcontext("while advancing lane %d", current_lane);
+}
+
+/*
+ * Run one batch of a lane in a transaction of its own, and plan when to look
+ * at it again.
+ */
+static void
+advance_lane(int lane, TimestampTz now)
+{
+	LaneWork   *work = &lanes[lane];
+	JoBatchResult result;
+	JoLaneOutcome outcome;
+	bool		is_virtual = true;
+
+	/* Before the snapshot: what it will not see rings again. */
+	pg_atomic_exchange_u32(&database->lane_pending[lane], 0);
+	current_lane = lane;
+	batch_started_at = GetCurrentTimestamp();
+	set_state(JO_WORKER_BUSY);
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	if (jo_batch_timeout > 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, jo_batch_timeout);
+	pgstat_report_activity(STATE_RUNNING, "journey_orch batch");
+
+	outcome = jo_worker_batch(extension, lane, false, work->limit, 0, &result);
+	if (outcome == JO_LANE_DONE && result.next_due != 0)
+		is_virtual = jo_clock().is_virtual;
+
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	CommitTransactionCommand();
+	current_lane = -1;
+	(void) pgstat_report_stat(false);
+
+	if (outcome == JO_LANE_GONE)
+		proc_exit(0);
+	if (outcome == JO_LANE_TAKEN)
+	{
+		work->look_at = TimestampTzPlusMilliseconds(now, TAKEN_RETRY_MS);
+		return;
+	}
+
+	note_success(lane, result.events + result.timers + result.advances > 0);
+	work->look_at = TimestampTzPlusMilliseconds(now, jo_poll_interval);
+	if (result.more)
+	{
+		work->limit = Min(work->limit * 2, jo_batch_size);
+		work->look_at = now;
+	}
+	else
+	{
+		work->limit = Max(work->limit / 2, Min(SMALLEST_BATCH, jo_batch_size));
+		if (result.next_due != 0 && !is_virtual)
+			work->look_at = Min(work->look_at,
+								Max(result.next_due,
+									TimestampTzPlusMilliseconds(now, 1)));
+	}
+}
+
+/* After an error: get back to a clean state between two batches. */
+static void
+recover(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	error_context_stack = NULL;
+	HOLD_INTERRUPTS();
+	disable_all_timeouts(false);
+	if (current_lane >= 0)
+		note_failure(current_lane, now);
+	else
+		EmitErrorReport();
+	current_lane = -1;
+
+	QueryCancelPending = false;
+	AbortCurrentTransaction();
+	MemoryContextSwitchTo(TopMemoryContext);
+	FlushErrorState();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	RESUME_INTERRUPTS();
+}
+
+/*
+ * Give each of our lanes that has news one batch.  Returns the milliseconds to
+ * sleep: 0 when there is more to do.
+ */
+static long
+advance_lanes(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz wake_at = TimestampTzPlusMilliseconds(now, jo_poll_interval);
+	int			lane;
+
+	for (lane = 0; lane < JO_LANES; lane++)
+	{
+		LaneWork   *work = &lanes[lane];
+		TimestampTz look_at;
+
+		if (pg_atomic_read_u32(&database->lane_owner[lane]) !=
+			(uint32) arguments.worker + 1)
+			continue;
+
+		look_at = work->look_at;
+		if (pg_atomic_read_u32(&database->lane_pending[lane]) != 0)
+			look_at = 0;
+		look_at = Max(look_at, work->retry_at);
+		if (look_at <= now)
+		{
+			(void) jo_process_interrupts();
+			advance_lane(lane, now);
+			look_at = work->look_at;
+			if (pg_atomic_read_u32(&database->lane_pending[lane]) != 0)
+				look_at = 0;
+			look_at = Max(look_at, work->retry_at);
+		}
+		wake_at = Min(wake_at, look_at);
+	}
+
+	now = GetCurrentTimestamp();
+	return wake_at <= now ? 0 : TimestampDifferenceMilliseconds(now, wake_at);
+}
+
+/* Everything before the first batch: who we are, what we serve. */
+static void
+begin(void)
+{
+	int			lane;
+
+	jo_process_begin(die);
+	jo_process_arguments(&arguments);
+	attach_slot();
+	jo_process_connect(&arguments);
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	extension = get_extension_oid("journey_orch", true);
+	CommitTransactionCommand();
+	if (!OidIsValid(extension))
+		proc_exit(0);
+
+	for (lane = 0; lane < JO_LANES; lane++)
+		lanes[lane].limit = Min(SMALLEST_BATCH, jo_batch_size);
+
+	/* From now on the supervisor gives us lanes and others ring us. */
+	pg_atomic_write_u32(&slot->procno, MyProc->pgprocno + 1);
+	jo_worker_wake(&database->supervisor_procno);
+}
+
+void
+journey_orch_worker_main(Datum argument)
+{
+	sigjmp_buf	on_error;
+	ErrorContextCallback context;
+
+	begin();
+
+	if (sigsetjmp(on_error, 1) != 0)
+		recover();
+	PG_exception_stack = &on_error;
+
+	context.callback = describe_lane;
+	context.arg = NULL;
+	context.previous = NULL;
+
+	for (;;)
+	{
+		long		wait_ms;
+
+		error_context_stack = NULL;
+		(void) jo_process_interrupts();
+		error_context_stack = &context;
+		wait_ms = advance_lanes();
+		error_context_stack = NULL;
+		if (wait_ms == 0)
+			continue;
+
+		set_state(JO_WORKER_IDLE);
+		pgstat_report_stat(true);
+		pgstat_report_activity(STATE_IDLE, NULL);
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 wait_ms, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+}

@@ -1,0 +1,242 @@
+/*
+ * worker/run.c
+ *	  CALL run(): what the workers do, in the caller's session, and settle():
+ *	  wait until they have done it.
+ *
+ * run() is for tests and for servers without workers.  It may be called beside
+ * busy workers: a lane is locked for one batch at a time, by whoever gets it.
+ * Each batch is a transaction of its own, so run() needs to be called outside
+ * a transaction block, and READ COMMITTED because a batch must see what
+ * whoever had the lane before has committed.
+ *
+ * Being a procedure that commits, it cannot carry SET search_path; it runs no
+ * SQL of its own, and the rooms below pin the path around theirs.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "capture/capture.h"
+#include "capture/snapshot.h"
+#include "core/clock.h"
+#include "core/leaf.h"
+#include "core/run_as.h"
+#include "worker/internal.h"
+#include "worker/process.h"
+
+/* settle() looks again after 1 ms, 2 ms, ... at most this. */
+#define SETTLE_POLL_MAX_MS 50
+
+PG_FUNCTION_INFO_V1(journey_orch_run);
+PG_FUNCTION_INFO_V1(journey_orch_settle);
+
+/* Raise unless the call may commit, and what it commits will be right. */
+static void
+ensure_may_run(FunctionCallInfo fcinfo)
+{
+	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		castNode(CallContext, fcinfo->context)->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("journey_orch.run() cannot run inside a transaction block"),
+				 errdetail("It commits after each batch."),
+				 errhint("CALL it as a statement of its own, or use journey_orch.run_here().")));
+	if (XactIsoLevel != XACT_READ_COMMITTED)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("journey_orch.run() needs isolation level READ COMMITTED"),
+				 errhint("SET default_transaction_isolation = 'read committed' before the CALL.")));
+	PreventCommandIfReadOnly("CALL journey_orch.run()");
+	PreventCommandDuringRecovery("CALL journey_orch.run()");
+}
+
+/*
+ * One batch of a lane in the current transaction, which is then committed
+ * without waiting for the disk: a lost batch is done again.
+ */
+static void
+run_batch(int lane, TimestampTz until, JoBatchResult *result)
+{
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	if (jo_worker_batch(get_extension_oid("journey_orch", false), lane, true,
+						jo_batch_size, until, result) != JO_LANE_DONE)
+		elog(ERROR, "the extension is gone");
+	SPI_commit();
+}
+
+Datum
+journey_orch_run(PG_FUNCTION_ARGS)
+{
+	TimestampTz until = PG_ARGISNULL(0) ? 0 : PG_GETARG_TIMESTAMPTZ(0);
+	int			budget = PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1);
+	bool		is_done[JO_LANES] = {false};
+	int			open = JO_LANES;
+	int			lane;
+
+	ensure_may_run(fcinfo);
+	if (!PG_ARGISNULL(1) && budget < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_batches must be at least 1, not %d", budget)));
+	jo_process_ensure_adopted();
+
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+
+	/* Get rid of the snapshot that the CALL brought. */
+	SPI_commit();
+
+	while (open > 0 && budget != 0)
+	{
+		for (lane = 0; lane < JO_LANES && budget != 0; lane++)
+		{
+			JoBatchResult result;
+
+			if (is_done[lane])
+				continue;
+			CHECK_FOR_INTERRUPTS();
+			run_batch(lane, until, &result);
+			if (budget > 0 &&
+				result.events + result.timers + result.advances > 0)
+				budget--;
+			if (!result.more)
+			{
+				is_done[lane] = true;
+				open--;
+			}
+		}
+	}
+
+	SPI_finish();
+	PG_RETURN_NULL();
+}
+
+/* True when a timer of the lane that "now" sees is due and not looked at. */
+static bool
+has_due_timer(SPIPlanPtr plan, int lane, TimestampTz clock, Snapshot now)
+{
+	JoLaneCursor cursor;
+	Datum		values[4];
+
+	jo_lane_cursor_read(lane, now, &cursor);
+	values[0] = Int16GetDatum(lane);
+	values[1] = TimestampTzGetDatum(cursor.timer_due);
+	values[2] = Int64GetDatum(cursor.timer_id);
+	values[3] = TimestampTzGetDatum(clock);
+	if (SPI_execute_snapshot(plan, values, NULL, now, InvalidSnapshot, true,
+							 false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read table \"timer\"");
+	return SPI_processed > 0;
+}
+
+/*
+ * Has the lane applied every event that was committed when "upto" was taken,
+ * and looked at every timer due at "clock"?
+ */
+static bool
+is_settled(SPIPlanPtr plan, int lane, const JoSnapshot *upto,
+		   TimestampTz clock)
+{
+	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
+	bool		result;
+
+	result = jo_lane_has_applied(lane, upto, now) &&
+		!has_due_timer(plan, lane, clock, now);
+	UnregisterSnapshot(now);
+
+	return result;
+}
+
+static SPIPlanPtr
+prepare_timer_query(void)
+{
+	Oid			types[4] = {INT2OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID};
+	SPIPlanPtr	plan;
+
+	plan = SPI_prepare("SELECT FROM journey_orch.timer"
+					   " WHERE lane = $1 AND due_at >= $2 AND due_at <= $4"
+					   " AND (due_at, timer_id) > ($2, $3) LIMIT 1",
+					   4, types);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare: %s",
+			 SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+/* Wait for the workers; false when "deadline" passed before every lane had
+ * done what was there at the call. */
+static bool
+await_lanes(TimestampTz deadline)
+{
+	JoSnapshot	upto;
+	TimestampTz clock = jo_clock_now();
+	SPIPlanPtr	plan = prepare_timer_query();
+	Snapshot	snapshot;
+	int			lane = 0;
+	long		poll_ms = 1;
+
+	/* Uncommitted events, also our own, are not finished in it. */
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	jo_snapshot_take(snapshot, &upto);
+	UnregisterSnapshot(snapshot);
+
+	while (lane < JO_LANES)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (is_settled(plan, lane, &upto, clock))
+		{
+			lane++;
+			continue;
+		}
+		if (GetCurrentTimestamp() >= deadline)
+			return false;
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 poll_ms, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		poll_ms = Min(poll_ms * 2, SETTLE_POLL_MAX_MS);
+	}
+
+	return true;
+}
+
+Datum
+journey_orch_settle(PG_FUNCTION_ARGS)
+{
+	TimestampTz deadline;
+	JoRunAs		saved;
+	bool		result;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("timeout must not be null")));
+	jo_process_ensure_adopted();
+	if (!jo_leaf_exists())
+		PG_RETURN_BOOL(true);
+
+	deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+													   TimestampTzGetDatum(GetCurrentTimestamp()),
+													   PG_GETARG_DATUM(0)));
+	jo_run_as_extension(&saved);
+	SPI_connect();
+	result = await_lanes(deadline);
+	SPI_finish();
+	jo_run_as_end(&saved);
+
+	PG_RETURN_BOOL(result);
+}

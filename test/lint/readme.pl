@@ -1,0 +1,45 @@
+#!/usr/bin/perl
+# test/lint/readme.pl: the examples of README.md and docs/sql-reference.md are
+# run by the regress tests: every "sql" block stands word for word in
+# sql/readme.sql or sql/reference.sql, every "text" block after one in the
+# expected output.
+#
+# When it fails: run make check-regress ONLY="readme reference", read what came,
+# and copy statements and output both ways until they agree.
+use strict;
+use warnings;
+
+sub slurp { local (@ARGV, $/) = @_; my $text = <>; return $text // '' }
+
+my $bad = 0;
+my %pair = ('README.md' => 'readme', 'docs/sql-reference.md' => 'reference');
+for my $document (sort keys %pair)
+{
+	next unless -f $document;
+	my $name  = $pair{$document};
+	my $input  = -f "sql/$name.sql"      ? slurp("sql/$name.sql")      : '';
+	my $output = -f "expected/$name.out" ? slurp("expected/$name.out") : '';
+	my $text = slurp($document);
+	my $after_sql = 0;
+
+	while ($text =~ /^```(\w*)\n(.*?)^```$|^(#.*)$/msg)
+	{
+		my ($language, $block, $heading) = ($1, $2, $3);
+		if (defined $heading) { $after_sql = 0; next }
+		my $line = 1 + (substr($text, 0, $-[0]) =~ tr/\n//);
+		if ($language eq 'sql')
+		{
+			$after_sql = 1;
+			next if index($input, $block) >= 0;
+			print "$document:$line: this example is not in sql/$name.sql\n";
+			$bad = 1;
+		}
+		elsif ($language eq 'text' && $after_sql)
+		{
+			next if index($output, $block) >= 0;
+			print "$document:$line: this output is not in expected/$name.out\n";
+			$bad = 1;
+		}
+	}
+}
+exit $bad;
