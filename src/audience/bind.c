@@ -184,14 +184,14 @@ is_same_binding(const JoBinding *a, const JoBinding *b)
 		is_same_text(a->locale_sql, b->locale_sql);
 }
 
-/* The relation by name, or what is left of it. */
+/* The relation for a message, by name while it exists. */
 static char *
 relation_name(Oid relid)
 {
 	char	   *name = get_rel_name(relid);
 
 	if (name == NULL)
-		return psprintf("%u", relid);
+		return pstrdup("a relation that does not exist any more");
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
 }
 

@@ -28,7 +28,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/fmgrprotos.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -218,7 +218,7 @@ receive_customer(TupleTableSlot *slot, DestReceiver *self)
 		if (customer->exists)
 			customer->is_ambiguous = true;
 		if (!customer->exists ||
-			DatumGetInt32(DirectFunctionCall2(btrecordimagecmp, row, customer->row)) < 0)
+			DatumGetInt32(OidFunctionCall2(F_BTRECORDIMAGECMP, row, customer->row)) < 0)
 		{
 			customer->exists = true;
 			customer->row = PointerGetDatum(PG_DETOAST_DATUM_COPY(row));
@@ -320,6 +320,15 @@ load_rows(const JoBinding *binding, uint64 generation,
 	PopActiveSnapshot();
 }
 
+/* End the subtransaction of the load, however it went. */
+static void
+leave(MemoryContext context, ResourceOwner resource_owner)
+{
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = resource_owner;
+}
+
 /* Every customer as if no row were found. */
 static void
 reset_customers(JoCustomer *customers, int n, bool exists)
@@ -353,23 +362,28 @@ jo_customer_load(JoCustomer *customers, int n, JoError **error)
 	}
 
 	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
 		load_rows(binding, generation, customers, n, context);
-		RollbackAndReleaseCurrentSubTransaction();
+		leave(context, resource_owner);
 	}
 	PG_CATCH();
 	{
+		ErrorData  *edata;
+
 		MemoryContextSwitchTo(context);
-		if (error == NULL || jo_error_is_interrupt(geterrcode()))
-			PG_RE_THROW();
-		*error = jo_error_capture();
-		RollbackAndReleaseCurrentSubTransaction();
+		edata = CopyErrorData();
+		if (error != NULL)
+			*error = jo_error_capture();
+		else
+			FlushErrorState();
+		leave(context, resource_owner);
 		reset_customers(customers, n, false);
+		if (error == NULL || jo_error_is_interrupt(edata->sqlerrcode))
+			ReThrowError(edata);
 	}
 	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = resource_owner;
 
 	jo_binding_end();
 }

@@ -201,6 +201,7 @@ jo_template_compile(const JoTemplateRow *row, JoTemplateFinding *finding)
 	compilation.scope.variables = JO_USES_CUSTOMER | JO_USES_EVENT |
 		JO_USES_CONTEXT | JO_USES_JOURNEY;
 
+	template->owner = row->owner;
 	template->version = row->version;
 	template->locale = pstrdup(row->locale);
 	if (compile_optional(&compilation, &template->subject, "subject",

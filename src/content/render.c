@@ -7,8 +7,9 @@
  * the group with its error; the others go on.  NULL and the JSON null are the
  * empty string.
  *
- * Output functions run under the same settings as the expressions do (UTC, ISO
- * dates, and so on), so a value is written alike in every session.
+ * Output functions run as the owner and under the same settings as the
+ * expressions do (UTC, ISO dates, search_path, and so on), so a value is
+ * written alike in every session.
  */
 #include "postgres.h"
 
@@ -16,10 +17,11 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "content/template.h"
+#include "core/run_as.h"
 
 /* A hole's value for one run; length 0 for NULL. */
 typedef struct HoleValue
@@ -125,6 +127,19 @@ copy_error(const JoError *error)
 	copy->detail = copy_string(error->detail);
 	copy->hint = copy_string(error->hint);
 	return copy;
+}
+
+/* The error of a template whose owner was dropped. */
+static JoError *
+owner_error(const JoTemplate *template)
+{
+	JoError    *error = palloc0(sizeof(JoError));
+
+	strcpy(error->sqlstate, unpack_sql_state(ERRCODE_UNDEFINED_OBJECT));
+	error->message = psprintf("the owner of the template, role with OID %u, does not exist",
+							  template->owner);
+	error->hint = pstrdup("Declare the template again with journey_orch.set_template().");
+	return error;
 }
 
 /*
@@ -249,14 +264,15 @@ jo_template_render(JoTemplate *template, int n, const JoVariables *const *rows,
 	MemoryContext work_context;
 	HoleValue  *values;
 	StringInfoData buffer;
-	int			nest_level;
 
 	memset(results, 0, sizeof(JoRendered) * n);
-	if (template->error != NULL)
+	if (template->error != NULL ||
+		!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(template->owner)))
 	{
 		for (int i = 0; i < n; i++)
 		{
-			results[i].error = copy_error(template->error);
+			results[i].error = template->error != NULL ?
+				copy_error(template->error) : owner_error(template);
 			results[i].hole = template->error_hole;
 		}
 		return;
@@ -265,12 +281,17 @@ jo_template_render(JoTemplate *template, int n, const JoVariables *const *rows,
 	work_context = AllocSetContextCreate(result_context, "journey_orch rendering",
 										 ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(work_context);
-	nest_level = NewGUCNestLevel();
-	jo_expression_pin_settings();
 	values = palloc_extended(sizeof(HoleValue) * Max(1, (Size) n * template->nholes),
 							 MCXT_ALLOC_HUGE);
-	evaluate_holes(template, n, rows, values, results, result_context);
-	AtEOXact_GUC(false, nest_level);
+	if (template->nholes > 0)
+	{
+		JoRunAs		saved;
+
+		jo_run_as_owner(&saved, template->owner);
+		jo_expression_pin_settings();
+		evaluate_holes(template, n, rows, values, results, result_context);
+		jo_run_as_end(&saved);
+	}
 
 	initStringInfo(&buffer);
 	MemoryContextSwitchTo(result_context);

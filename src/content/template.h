@@ -72,6 +72,7 @@ struct JoTemplate
 	int			nheaders;
 	JoPart	   *headers;
 	int			uses;			/* JO_USES_* of all holes */
+	Oid			owner;
 	int32		version;
 	char	   *locale;
 	JoError    *error;			/* not NULL: it does not compile */
