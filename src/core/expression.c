@@ -272,7 +272,11 @@ execute_plain(JoExpression *expression, const JoVariables *const *rows,
 	}
 }
 
-/* Evaluate rows[0 .. n-1], each failing row costing one more sandbox. */
+/*
+ * Evaluate rows[0 .. n-1], each failing row costing one more sandbox.  After a
+ * failure the set form goes on with few rows a statement and doubles them, so
+ * that a group of bad rows is not copied in again for each of them.
+ */
 static void
 execute_sandboxed(JoExpression *expression, int n,
 				  const JoVariables *const *rows, MemoryContext row_context,
@@ -280,6 +284,8 @@ execute_sandboxed(JoExpression *expression, int n,
 {
 	MemoryContext result_context = CurrentMemoryContext;
 	volatile int next = 0;
+	volatile int end = n;
+	volatile int chunk = JO_EXPRESSION_CHUNK;
 
 	while (next < n)
 	{
@@ -292,21 +298,28 @@ execute_sandboxed(JoExpression *expression, int n,
 			if (expression->is_plain)
 				execute_plain(expression, rows, &next, n, result_context,
 							  row_context, values, isnull);
-			else
-				while (next < n)
-					jo_expression_execute_group(expression, rows, &next,
-												Min(n, next + JO_EXPRESSION_CHUNK),
-												result_context, values, isnull);
+			while (next < n)
+			{
+				end = Min(n, next + chunk);
+				jo_expression_execute_group(expression, rows, &next, end,
+											result_context, values, isnull);
+				chunk = Min(chunk * 2, JO_EXPRESSION_CHUNK);
+			}
 			jo_sandbox_leave(&sandbox);
 		}
 		PG_CATCH();
 		{
 			ErrorData  *edata = jo_sandbox_failed(&sandbox);
 
+			/* every row had its value: no row is to blame */
+			if (next >= end)
+				ReThrowError(edata);
+
 			jo_expression_place_group_error(expression, edata);
 			errors[next] = jo_error_copy(edata, expression->sql);
 			isnull[next] = true;
 			next++;
+			chunk = 1;
 			MemoryContextReset(row_context);
 		}
 		PG_END_TRY();

@@ -204,7 +204,8 @@ jo_expression_execute_group(JoExpression *expression,
 	receiver.base.rStartup = receiver_start;
 	receiver.base.rShutdown = receiver_end;
 	receiver.base.rDestroy = receiver_end;
-	receiver.base.mydest = DestNone;
+	/* SPI takes DestNone for a wish to discard the result */
+	receiver.base.mydest = DestTuplestore;
 	receiver.expression = expression;
 	receiver.result_context = result_context;
 	receiver.values = values;

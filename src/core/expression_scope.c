@@ -13,9 +13,11 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_relation.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -102,6 +104,38 @@ find_attribute(TupleDesc descriptor, const char *name)
 			return i;
 	}
 	return -1;
+}
+
+/*
+ * The rows of customers come from the engine, not from a query of the owner's,
+ * so nothing else checks that he may read them.  "attribute" 0: all columns.
+ */
+static void
+ensure_readable(ParseState *pstate, Oid customer_type, AttrNumber attribute,
+				int location)
+{
+	Oid			relation = get_typ_typrelid(customer_type);
+	Oid			role = GetUserId();
+
+	if (pg_class_aclcheck(relation, role, ACL_SELECT) == ACLCHECK_OK)
+		return;
+	if (attribute == 0 ?
+		pg_attribute_aclcheck_all(relation, role, ACL_SELECT,
+								  ACLMASK_ALL) == ACLCHECK_OK :
+		pg_attribute_aclcheck(relation, attribute, role,
+							  ACL_SELECT) == ACLCHECK_OK)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 attribute == 0 ?
+			 errmsg("permission denied for table \"%s\"",
+					get_rel_name(relation)) :
+			 errmsg("permission denied for column \"%s\" of table \"%s\"",
+					get_attname(relation, attribute, false),
+					get_rel_name(relation)),
+			 errdetail("Role \"%s\", who owns the expression, may not read it.",
+					   GetUserNameFromId(role, false)),
+			 parser_errposition(pstate, location)));
 }
 
 /* customer.field, journey.field */
@@ -265,12 +299,19 @@ jo_expression_variable(ParseState *pstate, ColumnRef *reference, Node *found)
 
 	column = variable_column(pstate, resolver, variable, location);
 	if (length == 1)
+	{
+		if (variable == 0)
+			ensure_readable(pstate, column->vartype, 0, location);
 		return (Node *) column;
+	}
 
 	field = strVal(lsecond(reference->fields));
 	if (column->vartype == JSONBOID)
 		refuse_column(pstate, name, true, field, location);
 	result = select_field(pstate, column, name, field, location);
+	if (variable == 0)
+		ensure_readable(pstate, column->vartype,
+						castNode(FieldSelect, result)->fieldnum, location);
 	if (length > 2)
 		refuse_column(pstate, psprintf("%s.%s", name, field),
 					  exprType(result) == JSONBOID,
