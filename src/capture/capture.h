@@ -21,10 +21,14 @@
 #define JO_COMMAND_LEAVE		"$leave"
 #define JO_CONTROL_TRUNCATE		"$truncate" /* customer_id '', payload {"relation": …} */
 
+/* Longest customer id and longest event name, in bytes. */
+#define JO_CUSTOMER_BYTES	1000
+#define JO_EVENT_NAME_BYTES	200
+
 /* One event, as appended and as read.  Strings are in the server encoding. */
 typedef struct JoEvent
 {
-	int64		seq;			/* drawn by the append; event_id */
+	int64		seq;			/* event_id; drawn by the append unless not 0 */
 	FullTransactionId xid;		/* filled by reading */
 	TimestampTz instant;		/* 0 on append: the engine clock */
 	TimestampTz recorded_at;
@@ -44,8 +48,39 @@ typedef struct JoEvent
  */
 extern void jo_event_append(JoEvent *events, int n);
 
-/* Draw "n" consecutive capture tickets; returns the first. */
+/* Most tickets that one call of jo_event_ticket() gives: a block of event_seq. */
+#define JO_TICKET_BLOCK 64
+
+/*
+ * Draw "n" <= JO_TICKET_BLOCK consecutive capture tickets; returns the first.
+ * A block is never shared by two statements, so that a later statement always
+ * gets larger tickets than every statement that was finished before it.
+ */
 extern int64 jo_event_ticket(int n);
+
+/*
+ * The same append, row by row: nothing is kept of an event after
+ * jo_event_write(), which draws its ticket, fills seq, instant and recorded_at
+ * in "event", and marks the lane.  Begin, writes and end belong to one
+ * statement and one (sub)transaction; "end" is not called on error paths.
+ * A writer draws tickets as it goes and lives in CurrentMemoryContext.
+ */
+typedef struct JoEventWriter JoEventWriter;
+
+extern JoEventWriter *jo_event_writer_begin(void);
+extern int64 jo_event_write(JoEventWriter *writer, JoEvent *event);
+extern void jo_event_writer_end(JoEventWriter *writer);
+
+/*
+ * Claim a caller's key.  True: the key is new (or older than
+ * journey_orch.idempotency_horizon) and now stands for "*event_id"; the caller
+ * appends the event with that ticket.  False: *event_id is set to what the key
+ * stands for.  Waits for a transaction that claimed the key and is not
+ * finished.  Raises ERRCODE_JO_IDEMPOTENCY_CONFLICT when the key was used with
+ * another body.  "body" is hashed, never stored.
+ */
+extern bool jo_idempotency_claim(const char *name, const char *key,
+								 const StringInfo body, int64 *event_id);
 
 /*
  * Called with the bit set of lanes that got events in this transaction, after

@@ -12,9 +12,12 @@ CREATE TABLE journey_orch.watch
   payload_sql   text,                        -- yields jsonb; wins over columns
   columns       name[],                      -- payload columns; NULL: all of the row
   owner         regrole NOT NULL,            -- the relation's owner; expressions run as him
+  mode          text NOT NULL,               -- how rows are read; follows from the relation
   changed_at    timestamptz NOT NULL,
   CONSTRAINT watch_pkey PRIMARY KEY (watch_id),
-  CONSTRAINT watch_relation_event UNIQUE (relation, event)
+  CONSTRAINT watch_relation_event UNIQUE (relation, event),
+  CONSTRAINT watch_operations CHECK (operations <> '{}' AND operations <@ '{insert,update,delete}'),
+  CONSTRAINT watch_mode CHECK (mode IN ('statement', 'row'))
 );
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.watch', '');
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.watch_watch_id_seq', '');

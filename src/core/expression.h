@@ -139,6 +139,12 @@ extern Oid	jo_row_expression_type(const JoRowExpression *expression);
 extern bool jo_row_expression_cannot_raise(const JoRowExpression *expression);
 
 /*
+ * True when a value may depend on settings (output of timestamptz, now()):
+ * pin them (jo_expression_pin_settings) also where no subtransaction is needed.
+ */
+extern bool jo_row_expression_needs_settings(const JoRowExpression *expression);
+
+/*
  * Evaluate on slots (either may be NULL) in CurrentMemoryContext, whose caller
  * resets it per row.  The caller has switched to the owner
  * (jo_run_as_owner) and, where the expression can raise, opened a

@@ -33,6 +33,7 @@ struct JoRowExpression
 	Oid			type;
 	int			uses;			/* JO_USES_OLD, JO_USES_NEW */
 	bool		can_raise;
+	bool		needs_settings;
 };
 
 /* A bare column name: say that it needs NEW or OLD in front. */
@@ -109,6 +110,7 @@ build(JoRowExpression *expression, const char *sql, Relation relation,
 	ChangeVarNodes(tree, NEW_VARNO, OUTER_VAR, 0);
 	tree = (Node *) expression_planner((Expr *) tree);
 	expression->can_raise = jo_expression_can_raise(tree);
+	expression->needs_settings = contain_mutable_functions(tree);
 
 	MemoryContextSwitchTo(expression->context);
 	expression->state = ExecInitExpr((Expr *) copyObject(tree), NULL);
@@ -181,6 +183,12 @@ bool
 jo_row_expression_cannot_raise(const JoRowExpression *expression)
 {
 	return !expression->can_raise;
+}
+
+bool
+jo_row_expression_needs_settings(const JoRowExpression *expression)
+{
+	return expression->needs_settings;
 }
 
 Datum

@@ -1,0 +1,72 @@
+/*
+ * capture/guard.c
+ *	  Runs what may raise so that the user's statement does not notice.
+ *
+ * The body runs in an internal subtransaction.  It must not write: a write
+ * would give the subtransaction an xid of its own, and 64 of those in one
+ * transaction make every snapshot of the server slow.  Events and failures are
+ * therefore written by the caller, outside.  (The exception is the creation of
+ * missing leaves, once in the life of a database.)
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "capture/internal.h"
+#include "core/run_as.h"
+
+/* True for errors that must reach the user whatever we were doing. */
+static bool
+must_be_raised(int sqlstate)
+{
+	return jo_error_is_interrupt(sqlstate) ||
+		sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE ||
+		ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_INSUFFICIENT_RESOURCES;
+}
+
+JoError *
+jo_guard(JoGuarded body, void *arg, Oid owner)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner resource_owner = CurrentResourceOwner;
+	JoError    *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+
+	PG_TRY();
+	{
+		if (OidIsValid(owner))
+		{
+			JoRunAs		run_as;
+
+			/* The end of the subtransaction restores the old value. */
+			XactReadOnly = true;
+			jo_run_as_owner(&run_as, owner);
+			jo_expression_pin_settings();
+			body(arg);
+			jo_run_as_end(&run_as);
+			RollbackAndReleaseCurrentSubTransaction();
+		}
+		else
+		{
+			body(arg);
+			ReleaseCurrentSubTransaction();
+		}
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		if (must_be_raised(geterrcode()))
+			PG_RE_THROW();
+		error = jo_error_capture();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = resource_owner;
+	return error;
+}

@@ -1,0 +1,56 @@
+/*
+ * capture/names.c
+ *	  Which names events of users may have, and how a value is quoted in an
+ *	  error.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+
+#include "capture/internal.h"
+
+const char *
+jo_event_name_fault(const char *name)
+{
+	if (name[0] == '\0')
+		return "It is empty.";
+	if (strlen(name) > JO_EVENT_NAME_BYTES)
+		return "It is longer than 200 bytes.";
+	if (name[0] == '$')
+		return "Names that begin with \"$\" are commands of journey_orch.";
+	if (strncmp(name, "message.", 8) == 0)
+		return "Names that begin with \"message.\" are reports on messages.";
+	if (strncmp(name, "journey.", 8) == 0)
+		return "Names that begin with \"journey.\" are events of journeys.";
+	return NULL;
+}
+
+const char *
+jo_customer_fault(const char *customer)
+{
+	if (customer[0] == '\0')
+		return "It is empty.";
+	if (strlen(customer) > JO_CUSTOMER_BYTES)
+		return "It is longer than 1000 bytes.";
+	return NULL;
+}
+
+const char *
+jo_key_fault(const char *key)
+{
+	if (key[0] == '\0')
+		return "It is empty.";
+	if (strlen(key) > JO_CUSTOMER_BYTES)
+		return "It is longer than 1000 bytes.";
+	return NULL;
+}
+
+char *
+jo_clipped(const char *value)
+{
+	int			length = strlen(value);
+
+	if (length <= 64)
+		return pstrdup(value);
+	return psprintf("%.*s...", pg_mbcliplen(value, length, 60), value);
+}
