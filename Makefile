@@ -10,7 +10,7 @@ MODULE_big = journey_orch
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard $(ROOMS:%=src/%/*.c))))
 SCRIPT = journey_orch--$(SCRIPT_VERSION).sql
 DATA_built = $(SCRIPT)
-EXTRA_CLEAN = $(SCRIPT) .build
+EXTRA_CLEAN = $(SCRIPT) .build src/journey/schema_text.inc
 
 PG_CPPFLAGS = -I$(srcdir)/src -DJO_VERSION='"$(SCRIPT_VERSION)"'
 PG_CONFIG ?= $(firstword $(wildcard /usr/lib/postgresql/15/bin/pg_config) pg_config)
@@ -32,6 +32,11 @@ endif
 # PGXS tracks no header dependencies, and its bitcode pass overwrites -MMD.
 HEADERS_ALL = $(wildcard src/*/*.h)
 $(OBJS) $(OBJS:.o=.bc): $(HEADERS_ALL)
+
+# The grammar of definitions is compiled in as text: schema.json is its source.
+src/journey/schema_text.inc: src/journey/schema.json
+	sed -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/' $< > $@
+src/journey/schema.o src/journey/schema.bc: src/journey/schema_text.inc
 
 # Objects made with other flags are made again.
 $(OBJS): .build/flags
