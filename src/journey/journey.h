@@ -230,6 +230,9 @@ extern const char *jo_verb_name(JoVerb verb);
 extern TimestampTz jo_duration_add(TimestampTz from, const JoDuration *duration,
 								   const char *timezone);
 
+/* False for a zone that jo_duration_add() would refuse with 22023. */
+extern bool jo_timezone_is_known(const char *name);
+
 extern void jo_journey_init(void);
 
 #endif							/* JO_JOURNEY_H */

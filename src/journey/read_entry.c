@@ -1,0 +1,143 @@
+/*
+ * journey/read_entry.c
+ *	  Who enters a journey, what it is for, and what ends it early.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+#include "journey/reader.h"
+
+/* Exit reasons of the engine: an author's own would be counted with them. */
+static const char *const reserved_reasons[] = {
+	"customer_absent", "customer_deleted", "customer_erased", "goal",
+	"journey_archived", "journey_stopped", "left", "spin", "superseded"
+};
+
+bool
+jo_reason_is_reserved(const char *reason)
+{
+	for (int i = 0; i < lengthof(reserved_reasons); i++)
+	{
+		if (strcmp(reason, reserved_reasons[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+read_reentry(JoReader *reader, JsonbValue *entry, const JoPath *entry_path,
+			 JoEntry *result)
+{
+	JsonbValue	reentry;
+	JoPath		path;
+	JoDuration	cooldown;
+	char	   *word;
+
+	result->reentry = JO_REENTRY_NEVER;
+	if (!jo_read_object(entry, "reentry", entry_path, &reentry, &path))
+		return;
+	word = jo_read_string(&reentry, "policy");
+	if (word && strcmp(word, "after_exit") == 0)
+		result->reentry = JO_REENTRY_AFTER_EXIT;
+	else if (word && strcmp(word, "any") == 0)
+		result->reentry = JO_REENTRY_ANY;
+
+	result->has_cooldown = jo_read_duration(reader, &reentry, "cooldown", &path,
+											&cooldown);
+	if (result->has_cooldown)
+		result->cooldown = cooldown.interval;
+	word = jo_read_string(&reentry, "cooldown_scope");
+	result->cooldown_by_key = word && strcmp(word, "key") == 0;
+	if (result->cooldown_by_key && !reader->has_entry_key)
+	{
+		JsonbValue	ignored;
+		JoPath		scope_path;
+
+		(void) jo_read_member(&reentry, "cooldown_scope", &path, &ignored, &scope_path);
+		jo_finding_add(reader->findings, JO_FINDING_NO_ENTRY_KEY, &scope_path, NULL,
+					   "the entry gives runs no key to tell apart");
+	}
+}
+
+void
+jo_read_entry(JoReader *reader, JsonbValue *root)
+{
+	JsonbValue	entry;
+	JsonbValue	value;
+	JoPath		path;
+	JoPath		value_path;
+	JoEntry    *result = &reader->graph->entry;
+
+	if (!jo_read_object(root, "entry", NULL, &entry, &path))
+		return;
+	result->on = jo_read_string(&entry, "on");
+	reader->has_entry_key = jo_read_member(&entry, "key", &path, &value, &value_path);
+	result->when = jo_read_expression(reader, &entry, "when", &path, BOOLOID,
+									  JO_SCOPE_ENTRY);
+	result->key = jo_read_expression(reader, &entry, "key", &path, TEXTOID,
+									 JO_SCOPE_ENTRY);
+	read_reentry(reader, &entry, &path, result);
+	if (jo_read_member(&entry, "holdout", &path, &value, &value_path) &&
+		value.type == jbvNumeric)
+		result->holdout =
+			DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+											   NumericGetDatum(value.val.numeric)));
+}
+
+void
+jo_read_goal(JoReader *reader, JsonbValue *root)
+{
+	JsonbValue	goal;
+	JoPath		path;
+	JoGoal	   *result = &reader->graph->goal;
+
+	result->match.of = result->match.next = JO_NO_STEP;
+	if (!jo_read_object(root, "goal", NULL, &goal, &path))
+		return;
+	reader->graph->has_goal = true;
+	jo_read_match(reader, &goal, &path, &result->match);
+	result->value = jo_read_expression(reader, &goal, "value", &path, NUMERICOID,
+									   JO_SCOPE_RUN);
+	result->currency = jo_read_expression(reader, &goal, "currency", &path,
+										  TEXTOID, JO_SCOPE_RUN);
+	result->has_within = jo_read_duration(reader, &goal, "within", &path,
+										  &result->within);
+	result->ends = jo_read_boolean(&goal, "exit", true);
+}
+
+void
+jo_read_exits(JoReader *reader, JsonbValue *root)
+{
+	JsonbValue	rules;
+	JoPath		path;
+	JoPath		here = {&path, NULL, 0, 0};
+	JoGraph    *graph = reader->graph;
+	int			n;
+
+	if (!jo_read_array(root, "exit", NULL, &rules, &path))
+		return;
+	n = JsonContainerSize(rules.val.binary.data);
+	graph->exits = palloc0(sizeof(JoMatch) * Max(n, 1));
+	graph->exit_reasons = palloc0(sizeof(char *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *rule = getIthJsonbValueFromContainer(rules.val.binary.data, i);
+		JsonbValue	reason;
+		JoPath		reason_path;
+		char	   *word;
+
+		here.index = i;
+		jo_read_match(reader, rule, &here, &graph->exits[i]);
+		word = jo_read_string(rule, "reason");
+		graph->exit_reasons[i] = word ? word : pstrdup("exit_rule");
+		if (word && jo_reason_is_reserved(word) &&
+			jo_read_member(rule, "reason", &here, &reason, &reason_path))
+			jo_finding_add(reader->findings, JO_FINDING_RESERVED_NAME,
+						   &reason_path, NULL,
+						   "exit reason \"%s\" is one that the engine records", word);
+	}
+	graph->nexits = n;
+}

@@ -1,0 +1,168 @@
+/*
+ * journey/reader.h
+ *	  Between the files of the reader: one walk over a definition that makes a
+ *	  graph and findings.
+ *
+ * read.c walks the top; read_entry.c the entry, goal and exit rules;
+ * read_steps.c the steps; read_values.c has the small parts all of them use;
+ * check_graph.c and check_names.c look at the whole afterwards.
+ *
+ * The structure was checked along schema.json before.  A reader therefore
+ * takes what is well-formed and passes over what is not in silence, so that a
+ * definition with one wrong key still gets all its other findings.
+ */
+#ifndef JO_READER_H
+#define JO_READER_H
+
+#include "journey/finding.h"
+#include "journey/journey.h"
+
+/* One way out of a step.  Steps have their number in the definition's order
+ * until check_graph.c renumbers them. */
+typedef struct JoEdge
+{
+	int			from;
+	int			to;				/* JO_NO_STEP: the name is unknown */
+	bool		is_instant;		/* may be taken with no time passing */
+	const char *label;			/* for pictures; NULL: none */
+} JoEdge;
+
+typedef enum JoNameKind
+{
+	JO_NAME_CHANNEL,
+	JO_NAME_TEMPLATE,
+	JO_NAME_TOPIC
+} JoNameKind;
+
+/* A name that another room must know. */
+typedef struct JoNameUse
+{
+	JoNameKind	kind;
+	char	   *name;
+	char	   *channel;		/* of a template */
+	const JoPath *path;
+} JoNameUse;
+
+typedef struct JoStepSource
+{
+	JsonbValue	name;
+	JsonbValue	value;
+	JoVerb		verb;
+	bool		has_verb;		/* exactly one */
+} JoStepSource;
+
+typedef struct JoReader
+{
+	JoFindings *findings;
+	JoGraph    *graph;
+	Oid			owner;
+	Oid			customer_type;
+	bool		has_entry_key;
+	int			nsteps;
+	JoStepSource *sources;		/* in the order of jsonb: by length, then bytes */
+	int			nedges;
+	int			edge_room;
+	JoEdge	   *edges;			/* in order of "from" */
+	List	   *slots;			/* int *: every step number in the graph */
+	List	   *name_uses;		/* JoNameUse * */
+	int		   *first_edge;		/* by step, and one more: into edges */
+	int			unknown_steps;	/* found so far */
+} JoReader;
+
+/* What of the four variables a place may read. */
+#define JO_SCOPE_ENTRY	(JO_USES_CUSTOMER | JO_USES_EVENT | JO_USES_JOURNEY)
+#define JO_SCOPE_RUN	(JO_SCOPE_ENTRY | JO_USES_CONTEXT)
+
+/* ---- read.c ---- */
+
+typedef struct JoReading
+{
+	JoFindings	findings;
+	JoGraph    *graph;			/* with gaps where there are errors */
+	int			nedges;			/* of the graph's numbering */
+	JoEdge	   *edges;
+} JoReading;
+
+/*
+ * Read a definition.  "owner" is whose rights its expressions have.
+ * "look_up_names": also check that channels, templates and topics exist.
+ * Everything lives in CurrentMemoryContext and keeps pointers into
+ * "definition".  Never raises for what an author wrote.
+ */
+extern JoReading *jo_definition_read(Jsonb *definition, Oid owner,
+									 bool look_up_names);
+
+/* ---- read_values.c ---- */
+
+/* Member "key" of an object; false when there is none.  *path becomes its
+ * place below "parent". */
+extern bool jo_read_member(JsonbValue *object, const char *key,
+						   const JoPath *parent, JsonbValue *value, JoPath *path);
+extern bool jo_read_object(JsonbValue *object, const char *key,
+						   const JoPath *parent, JsonbValue *value, JoPath *path);
+extern bool jo_read_array(JsonbValue *object, const char *key,
+						  const JoPath *parent, JsonbValue *value, JoPath *path);
+
+/* A text member, palloc'd; NULL when there is none. */
+extern char *jo_read_string(JsonbValue *object, const char *key);
+extern int	jo_read_integer(JsonbValue *object, const char *key, int otherwise);
+extern bool jo_read_boolean(JsonbValue *object, const char *key, bool otherwise);
+extern char *jo_value_string(const JsonbValue *value);
+
+/* Compile member "key"; NULL when there is none, or with a finding. */
+extern JoExpression *jo_read_expression(JoReader *reader, JsonbValue *object,
+										const char *key, const JoPath *parent,
+										Oid result_type, int variables);
+
+/* A duration; false when there is none, or with a finding. */
+extern bool jo_read_duration(JoReader *reader, JsonbValue *object,
+							 const char *key, const JoPath *parent,
+							 JoDuration *duration);
+extern bool jo_value_duration(JoReader *reader, const JsonbValue *value,
+							  const JoPath *path, JoDuration *duration);
+
+extern void jo_read_timezone(JoReader *reader, JsonbValue *object,
+							 const JoPath *parent);
+
+/* on, when, match_key, of. */
+extern void jo_read_match(JoReader *reader, JsonbValue *object,
+						  const JoPath *path, JoMatch *match);
+
+/*
+ * Member "key" names the step taken from step "from" (JO_NO_STEP: the start of
+ * the journey): an edge, kept in *slot.  Leaves JO_NO_STEP when there is none,
+ * or with a finding.
+ */
+extern void jo_read_target(JoReader *reader, int from, JsonbValue *object,
+						   const char *key, const JoPath *parent,
+						   const char *label, bool is_instant, int *slot);
+
+/* Number of a step by name, or JO_NO_STEP. */
+extern int	jo_find_step(JoReader *reader, const char *name, int length);
+
+extern void jo_use_name(JoReader *reader, JoNameKind kind, char *name,
+						char *channel, const JoPath *path);
+
+/* A copy of a path that outlives the walk. */
+extern const JoPath *jo_path_copy(const JoPath *path);
+
+/* ---- the other files ---- */
+
+extern void jo_read_entry(JoReader *reader, JsonbValue *root);
+extern void jo_read_goal(JoReader *reader, JsonbValue *root);
+extern void jo_read_exits(JoReader *reader, JsonbValue *root);
+extern void jo_read_step(JoReader *reader, int number);
+extern void jo_read_unbuilt(JoReader *reader, int from, JsonbValue *object,
+							const JoPath *path);
+
+/* Reachability, dead ends, instant cycles; then number the steps breadth-first
+ * and turn every slot and edge to the new numbers. */
+extern void jo_check_graph(JoReader *reader);
+extern void jo_number_steps(JoReader *reader);
+
+extern void jo_check_names(JoReader *reader);
+
+/* True for an exit reason that the engine itself records. */
+extern bool jo_reason_is_reserved(const char *reason);
+
+#endif							/* JO_READER_H */
