@@ -20,6 +20,8 @@ typedef struct JoCustomer
 	Datum		row;			/* composite of jo_customer_type() */
 	bool		exists;			/* false: no such row (row is then NULL) */
 	bool		is_ambiguous;	/* several rows have this id; one was taken */
+	JoError    *error;			/* not NULL: this row raises when it is read
+								 * (exists is then false); others may be fine */
 	char	   *timezone;		/* from timezone_sql, or NULL; always a zone
 								 * that PostgreSQL knows */
 	char	   *locale;			/* from locale_sql, or NULL */
@@ -29,9 +31,13 @@ typedef struct JoCustomer
  * Read the rows of n customers (ids distinct) as the binding's owner, in one
  * statement, read-only, with the active snapshot plus the transaction's own
  * writes.  Without a binding every one
- * "exists" with a NULL row.  "error" as in jo_expression_compile(): set when
- * the relation cannot be read; then no customer is filled.  Cancel and
- * shutdown interrupts are never swallowed.
+ * "exists" with a NULL row.
+ *
+ * A row that raises (a view may divide by zero) is that customer's "error".
+ * "*error" is set when the relation as such cannot be read, or the failure is
+ * one that passes (deadlock, lock timeout, lack of resources); then no
+ * customer is filled.  With "error" NULL the first failure is raised.  Cancel
+ * and shutdown interrupts are always raised.
  */
 extern void jo_customer_load(JoCustomer *customers, int n, JoError **error);
 

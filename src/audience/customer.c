@@ -13,6 +13,9 @@
  * rolled back also after success.  It sees the caller's active snapshot plus
  * the transaction's own writes, as expressions do.
  *
+ * When the statement fails, the rows to blame are found by halves, so that one
+ * customer whose row raises stops nobody else.
+ *
  * id_sql has to be unique.  When several rows have one id, the least of them
  * in the order of record_image_ops is taken, so that a batch that is redone
  * takes the same one, and the customer is marked.
@@ -338,28 +341,24 @@ reset_customers(JoCustomer *customers, int n, bool exists)
 		customers[i].row = (Datum) 0;
 		customers[i].exists = exists;
 		customers[i].is_ambiguous = false;
+		customers[i].error = NULL;
 		customers[i].timezone = NULL;
 		customers[i].locale = NULL;
 	}
 }
 
-void
-jo_customer_load(JoCustomer *customers, int n, JoError **error)
+/*
+ * Load a group in one subtransaction.  Returns NULL, or the error, and no
+ * customer filled then; raises it instead when "may_raise" or when it is an
+ * interrupt.
+ */
+static JoError *
+load_group(const JoBinding *binding, uint64 generation,
+		   JoCustomer *customers, int n, bool may_raise)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner resource_owner = CurrentResourceOwner;
-	const JoBinding *binding;
-	uint64		generation;
-
-	if (error != NULL)
-		*error = NULL;
-	binding = jo_binding_begin(&generation);
-	reset_customers(customers, n, binding == NULL);
-	if (binding == NULL || n == 0)
-	{
-		jo_binding_end();
-		return;
-	}
+	JoError    *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
@@ -374,16 +373,82 @@ jo_customer_load(JoCustomer *customers, int n, JoError **error)
 
 		MemoryContextSwitchTo(context);
 		edata = CopyErrorData();
-		if (error != NULL)
-			*error = jo_error_capture();
-		else
-			FlushErrorState();
+		error = jo_error_capture();
 		leave(context, resource_owner);
 		reset_customers(customers, n, false);
-		if (error == NULL || jo_error_is_interrupt(edata->sqlerrcode))
+		if (may_raise || jo_error_is_interrupt(edata->sqlerrcode))
 			ReThrowError(edata);
 	}
 	PG_END_TRY();
 
+	return error;
+}
+
+/*
+ * Find the rows that raise in a group that failed with "error", by halves.
+ * Returns how many customers have an error.
+ */
+static int
+blame_rows(const JoBinding *binding, uint64 generation,
+		   JoCustomer *customers, int n, JoError *error)
+{
+	int			half = n / 2;
+	int			count = 0;
+
+	if (n == 1)
+	{
+		customers[0].error = error;
+		return 1;
+	}
+
+	error = load_group(binding, generation, customers, half, false);
+	if (error != NULL)
+		count += blame_rows(binding, generation, customers, half, error);
+	error = load_group(binding, generation, customers + half, n - half, false);
+	if (error != NULL)
+		count += blame_rows(binding, generation, customers + half, n - half, error);
+	return count;
+}
+
+/* True for failures that pass: transaction rollback, lack of resources, locks. */
+static bool
+is_passing(const JoError *error)
+{
+	return strncmp(error->sqlstate, "40", 2) == 0 ||
+		strncmp(error->sqlstate, "53", 2) == 0 ||
+		strncmp(error->sqlstate, "55", 2) == 0;
+}
+
+/*
+ * A relation that cannot be read fails for no ids too; rows that raise do not.
+ * When every row of several raises, the relation is to blame after all: a
+ * batch should wait for its repair rather than blame everybody.
+ */
+void
+jo_customer_load(JoCustomer *customers, int n, JoError **error)
+{
+	const JoBinding *binding;
+	JoError    *failure;
+	uint64		generation;
+
+	if (error != NULL)
+		*error = NULL;
+	binding = jo_binding_begin(&generation);
+	reset_customers(customers, n, binding == NULL);
+	if (binding == NULL || n == 0)
+	{
+		jo_binding_end();
+		return;
+	}
+
+	failure = load_group(binding, generation, customers, n, error == NULL);
+	if (failure != NULL &&
+		(is_passing(failure) ||
+		 load_group(binding, generation, customers, 0, false) != NULL ||
+		 (blame_rows(binding, generation, customers, n, failure) == n && n > 1)))
+	{
+		reset_customers(customers, n, false);
+		*error = failure;
+	}
 	jo_binding_end();
 }

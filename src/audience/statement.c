@@ -84,6 +84,12 @@ parse_expression(const Subject *subject)
 				 errhint("Write an expression over the columns of the relation, such as customer_id.")));
 
 	target = linitial_node(ResTarget, select->targetList);
+	if (IsA(target->val, ColumnRef) &&
+		IsA(llast(castNode(ColumnRef, target->val)->fields), A_Star))
+		ereport(ERROR,
+				(errcode(ERRCODE_JO_INVALID_EXPRESSION),
+				 errmsg("\"%s\" must be one expression, not \"*\"", subject->argument),
+				 errposition(target->location + 1)));
 	if (target->name != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_JO_INVALID_EXPRESSION),

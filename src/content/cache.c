@@ -94,7 +94,7 @@ static JoCache template_cache = {
 	.holds_expressions = true
 };
 
-static family_hash *families = NULL;
+static struct family_hash *families = NULL;
 
 void
 jo_content_init(void)

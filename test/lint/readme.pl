@@ -1,7 +1,7 @@
 #!/usr/bin/perl
-# test/lint/readme.pl: the examples of README.md and docs/sql-reference.md are
-# run by the regress tests: every "sql" block stands word for word in
-# sql/readme.sql or sql/reference.sql, every "text" block after one in the
+# test/lint/readme.pl: the examples of README.md, docs/sql-reference.md and
+# docs/templates.md are run by the regress tests: every "sql" block stands word
+# for word in sql/readme.sql, sql/reference.sql or sql/templates.sql, every "text" block after one in the
 # expected output.
 #
 # When it fails: run make check-regress ONLY="readme reference", read what came,
@@ -12,7 +12,8 @@ use warnings;
 sub slurp { local (@ARGV, $/) = @_; my $text = <>; return $text // '' }
 
 my $bad = 0;
-my %pair = ('README.md' => 'readme', 'docs/sql-reference.md' => 'reference');
+my %pair = ('README.md' => 'readme', 'docs/sql-reference.md' => 'reference',
+	'docs/templates.md' => 'templates');
 for my $document (sort keys %pair)
 {
 	next unless -f $document;

@@ -1,0 +1,40 @@
+-- content: the examples of docs/templates.md, in their order
+CREATE EXTENSION journey_orch;
+
+CREATE SCHEMA shop;
+CREATE TABLE shop.customer (id bigint PRIMARY KEY, name text, email text, language text, zone text);
+CREATE TABLE shop.cart (customer_id bigint, product text, price numeric(10,2));
+INSERT INTO shop.customer VALUES
+  (1, 'Ann <3', 'ann@example.com', 'en', 'Europe/Berlin'),
+  (2, 'Benoît', 'ben@example.com', 'fr_CA', 'America/Montreal');
+INSERT INTO shop.cart VALUES (1, 'Chair', 49.9), (1, 'Lamp', 20);
+SELECT journey_orch.bind_customer('shop.customer', id_sql => 'id', timezone_sql => 'zone', locale_sql => 'language');
+
+SELECT journey_orch.set_template('cart_reminder', 'email',
+  subject => '{{ customer.name }}, your cart waits',
+  body => 'Dear {{ customer.name }}, you left {{ event->>''items'' }} items in your cart.',
+  html => '<p>Dear {{ customer.name }}, you left <b>{{ event->>''items'' }}</b> items.</p>',
+  headers => '{"Reply-To": "help@example.com", "X-Customer": "{{ customer.id }}"}');
+
+SELECT subject, html, headers->>'X-Customer' AS x_customer
+FROM journey_orch.render('cart_reminder', '1', event => '{"items": 2}');
+
+SELECT journey_orch.set_template('cart_list', 'email', body => $$Your cart:
+{{ (SELECT string_agg(format('- %s %s', product, price), E'\n' ORDER BY product)
+    FROM shop.cart WHERE customer_id = customer.id) }}
+Total {{ (SELECT sum(price) FROM shop.cart WHERE customer_id = customer.id) }}, until {{
+  to_char((journey.now + interval '2 days') AT TIME ZONE journey.timezone, 'FMDay HH24:MI') }}.$$);
+SELECT journey_orch.set_clock('2026-03-02 09:00+00');
+SELECT body FROM journey_orch.render('cart_list', '1');
+
+SELECT journey_orch.set_template('braces', 'push', body => $$A hole is written {{ '{{ sql }}' }} {here}.$$);
+SELECT body FROM journey_orch.render('braces', '1');
+
+SELECT journey_orch.set_template('cart_reminder', 'sms', body => 'Dear {{ customer.nam }}');
+
+SELECT journey_orch.set_template('welcome', 'email', body => 'Welcome, {{ customer.name }}!');
+SELECT journey_orch.set_template('welcome', 'email', body => 'Bienvenue, {{ customer.name }} !', locale => 'fr');
+SELECT customer, r.locale, r.body FROM unnest('{1,2}'::text[]) AS customer, journey_orch.render('welcome', customer) AS r;
+
+SELECT journey_orch.set_template('welcome', 'email', body => 'Hello, {{ customer.name }}!');
+SELECT locale, version, is_current, body FROM journey_orch.template WHERE name = 'welcome' ORDER BY locale, version;
