@@ -414,8 +414,10 @@ journey_orch_launcher_main(Datum argument)
 		int			events;
 
 		jo_process_interrupts();
+
+		/* Status 0 would tell the postmaster not to start us again. */
 		if (ShutdownRequestPending)
-			proc_exit(0);
+			proc_exit(1);
 
 		engine = scan_databases();
 		wait_ms = start_supervisors(engine);
