@@ -32,7 +32,7 @@ refuse_clause(ParseState *pstate, const char *clause, int location)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_JO_INVALID_EXPRESSION),
-			 errmsg("a %s clause is not part of an expression", clause),
+			 errmsg("clause %s is not part of an expression", clause),
 			 errhint("To query a table, put a whole SELECT in parentheses."),
 			 parser_errposition(pstate, location)));
 }
