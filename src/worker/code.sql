@@ -140,3 +140,74 @@ COMMENT ON COLUMN journey_orch.lane_status.entered IS 'enrollments started, ever
 COMMENT ON COLUMN journey_orch.lane_status.ended IS 'enrollments ended, ever';
 COMMENT ON COLUMN journey_orch.lane_status.advances IS 'advances, ever';
 COMMENT ON COLUMN journey_orch.lane_status.clock IS 'the lane''s own engine clock; NULL: it has not begun';
+
+/* Levels: ok, warning (somebody should look), error (something does not move). */
+CREATE OR REPLACE FUNCTION journey_orch.health(
+  OUT level text, OUT name text, OUT value text, OUT hint text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE SECURITY DEFINER ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE
+      WHEN pg_catalog.pg_is_in_recovery() THEN 'ok'
+      WHEN w.state = 'running' AND w.last_error IS NULL THEN 'ok'
+      WHEN w.state IN ('mismatched', 'copied', 'failed') THEN 'error'
+      ELSE 'warning'
+    END,
+    'workers',
+    pg_catalog.concat_ws(': ', w.state, w.last_error),
+    CASE
+      WHEN pg_catalog.pg_is_in_recovery() THEN 'Nothing runs in recovery; workers start when this server is promoted.'
+      WHEN w.state = 'stopped' THEN 'Start them with journey_orch.start_worker(), or CALL journey_orch.run() regularly.'
+      WHEN w.state = 'mismatched' THEN 'ALTER EXTENSION journey_orch UPDATE, or restart the server with the new library.'
+      WHEN w.state = 'copied' THEN 'Nothing moves in a copy until journey_orch.adopt() says which it is.'
+      WHEN w.state IN ('starting', 'unknown') THEN 'They are about to start.'
+      WHEN w.state <> 'running' OR w.last_error IS NOT NULL THEN 'Look at the server log and at max_worker_processes.'
+    END
+  FROM journey_orch.worker_status w
+  WHERE w.process = 'supervisor' AND w.database = pg_catalog.current_database()
+  UNION ALL
+  SELECT 'error', 'failing_lanes',
+    pg_catalog.format('%s: %s', pg_catalog.array_to_string(w.failing_lanes, ', '), w.last_error),
+    'These lanes back off; the others go on. The server log has the whole error.'
+  FROM journey_orch.worker_status w
+  WHERE w.process = 'worker' AND w.database = pg_catalog.current_database()
+    AND pg_catalog.cardinality(w.failing_lanes) > 0
+  UNION ALL
+  SELECT CASE WHEN lag.seconds > 600 THEN 'error' WHEN lag.seconds > 60 THEN 'warning' ELSE 'ok' END,
+    'lag',
+    pg_catalog.format('%s events, the oldest %s s old', lag.events, pg_catalog.round(lag.seconds, 1)),
+    CASE WHEN lag.seconds > 60
+      THEN 'See which lanes in view lane_status; more workers help while there are cores (journey_orch.workers).' END
+  FROM (
+    SELECT pg_catalog.sum(s.lag_events) AS events, pg_catalog.max(s.lag_seconds) AS seconds
+    FROM journey_orch.lane_status s) lag
+  UNION ALL
+  SELECT CASE WHEN parked.runs > 0 THEN 'warning' ELSE 'ok' END,
+    'parked', parked.runs::text,
+    CASE WHEN parked.runs > 0 THEN 'View enrollment_status shows them, with state parked.' END
+  FROM (
+    SELECT pg_catalog.count(*) AS runs
+    FROM journey_orch.enrollment e
+    WHERE e.state = 'parked') parked
+  UNION ALL
+  SELECT 'error', 'copy',
+    pg_catalog.format('written by database %s of system %s', newest.database_oid, newest.system_identifier),
+    'This database is a copy that nobody adopted: nothing is advanced or handed out. Say which it is with journey_orch.adopt().'
+  FROM (
+    SELECT i.system_identifier, i.database_oid
+    FROM journey_orch.incarnation i
+    ORDER BY i.incarnation DESC
+    LIMIT 1) newest,
+    pg_catalog.pg_control_system() control
+  WHERE newest.system_identifier <> control.system_identifier
+    OR newest.database_oid <> (
+      SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+  UNION ALL
+  SELECT c.level, c.name, c.value, c.hint
+  FROM journey_orch._capture_health() c
+$$;
+REVOKE ALL ON FUNCTION journey_orch.health() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.health() TO journey_orch_operator, journey_orch_analyst;
+COMMENT ON FUNCTION journey_orch.health() IS
+  'State of the house, one row a matter: level ok, warning or error, what it is, its value, and what to do.';
