@@ -15,6 +15,10 @@
 
 #include "datatype/timestamp.h"
 
+/* "No instant" in our structures: SQL NULL.  Zero is midnight of 2000-01-01, a
+ * fine instant for a virtual clock. */
+#define JO_NO_TIME DT_NOBEGIN
+
 typedef struct JoClock
 {
 	TimestampTz now;			/* virtual instant, or the real time of the

@@ -13,6 +13,7 @@
 #endif
 
 #include "access/genam.h"
+#include "access/heapam.h"
 
 /* 17: an index access method may hold state for the whole of an insert. */
 #if PG_VERSION_NUM >= 170000
@@ -20,6 +21,19 @@
 #else
 #define jo_index_insert_cleanup(index, info) ((void) 0)
 #endif
+
+/* 16: an update also says which indexes it has to touch. */
+static inline void
+jo_heap_update(Relation relation, ItemPointer tid, HeapTuple tuple)
+{
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes update_indexes;
+
+	simple_heap_update(relation, tid, tuple, &update_indexes);
+#else
+	simple_heap_update(relation, tid, tuple);
+#endif
+}
 
 /* 16: these moved out of postgres.h. */
 #if PG_VERSION_NUM >= 160000

@@ -1,3 +1,7 @@
 /* journey_orch: built from src/ (state.sql and code.sql of every room, in
    ROOMS order); do not edit. */
 \echo Use "CREATE EXTENSION journey_orch" to load this file. \quit
+
+/* Everything of ours is written qualified; nothing else may resolve. */
+SET LOCAL search_path = pg_catalog, pg_temp;
+
