@@ -124,6 +124,8 @@ typedef struct JoLaneCursor
 	JoSnapshot	s1;
 	bool		has_s2;
 	JoSnapshot	s2;
+	bool		moved;			/* in memory: reading the window has passed
+								 * entries, visible or not */
 } JoLaneCursor;
 
 /* Newest cursor of a lane visible to "snapshot" (in CurrentMemoryContext). */
@@ -132,13 +134,29 @@ extern void jo_lane_cursor_read(int lane, Snapshot snapshot, JoLaneCursor *curso
 /* Append the cursor of the next batch. */
 extern void jo_lane_cursor_append(const JoLaneCursor *cursor, int worker);
 
+/* Why reading a window stopped. */
+typedef enum JoWindowEnd
+{
+	JO_WINDOW_EXHAUSTED,		/* nothing that the snapshot sees remains */
+	JO_WINDOW_CUT,				/* at the limit, or a newer window may follow */
+	JO_WINDOW_HELD				/* before an event later than "until" */
+} JoWindowEnd;
+
 /*
  * Read at most "limit" events of the lane that are visible to "snapshot" and
- * not yet applied, in order of seq, and move "cursor" (in memory) past them.
- * Returns how many.  *exhausted: nothing that "snapshot" sees remains.
+ * not yet applied, in order of seq, up to the first whose instant is later
+ * than "until"; move "cursor" (in memory) past them.  Returns how many.
  */
 extern int	jo_event_window_read(JoLaneCursor *cursor, Snapshot snapshot,
-								 int limit, JoEvent **events, bool *exhausted);
+								 int limit, TimestampTz until,
+								 JoEvent **events, JoWindowEnd *end);
+
+/*
+ * Read every event of the lane that is visible to "snapshot" and not yet
+ * applied, those of the current transaction included, in order of seq.
+ */
+extern int	jo_event_pending_read(const JoLaneCursor *cursor, Snapshot snapshot,
+								  JoEvent **events);
 
 /* True when the lane has applied every event visible to "snapshot". */
 extern bool jo_lane_is_fresh(int lane, Snapshot snapshot);

@@ -75,7 +75,7 @@ static WindowCache window_cache[JO_LANES];
 typedef struct WindowBounds
 {
 	const JoSnapshot *s1;
-	const JoSnapshot *s2;		/* upper bound */
+	const JoSnapshot *s2;		/* upper bound; NULL: none */
 	int64		after;			/* only larger tickets ... */
 	const JoSnapshot *after_in; /* ... of those finished in here */
 } WindowBounds;
@@ -120,7 +120,7 @@ static bool
 is_wanted(const WindowBounds *bounds, FullTransactionId xid, int64 seq)
 {
 	if (jo_snapshot_is_finished(bounds->s1, xid) ||
-		!jo_snapshot_is_finished(bounds->s2, xid))
+		(bounds->s2 != NULL && !jo_snapshot_is_finished(bounds->s2, xid)))
 		return false;
 	return bounds->after_in == NULL || seq > bounds->after ||
 		!jo_snapshot_is_finished(bounds->after_in, xid);
@@ -361,47 +361,96 @@ finish_window(JoLaneCursor *cursor)
 	cursor->seq = 0;
 }
 
+/*
+ * Leave the cache for the next batch: it is valid again if exactly this
+ * position becomes batch + 1.
+ */
+static void
+keep_cache(WindowCache *cache, const JoLaneCursor *cursor)
+{
+	cache->batch = cursor->batch + 1;
+	cache->seq = cursor->seq;
+	cache->s2_xmin = cursor->s2.xmin;
+	cache->s2_xmax = cursor->s2.xmax;
+	if (cache->next == cache->list.count)
+		drop_cache(cache);
+}
+
 int
 jo_event_window_read(JoLaneCursor *cursor, Snapshot snapshot, int limit,
-					 JoEvent **events, bool *exhausted)
+					 TimestampTz until, JoEvent **events, JoWindowEnd *end)
 {
 	WindowCache *cache = &window_cache[cursor->lane];
-	Fetcher		fetcher = {{NULL}};
+	Fetcher		fetcher;
 	bool		was_open = cursor->has_s2;
 	int			count = 0;
 
+	*end = JO_WINDOW_CUT;
+	memset(&fetcher, 0, sizeof(fetcher));
 	if (!cache_is_at(cache, cursor))
 		read_window(cache, cursor, snapshot);
 	*events = palloc(Max(1, Min(limit, cache->list.count - cache->next)) *
 					 sizeof(JoEvent));
 	while (count < limit && cache->next < cache->list.count)
 	{
-		WindowEntry *entry = &cache->list.entries[cache->next++];
+		WindowEntry *entry = &cache->list.entries[cache->next];
+		bool		visible;
 
 		CHECK_FOR_INTERRUPTS();
+		visible = fetch_event(&fetcher, cursor->lane, entry, snapshot,
+							  &(*events)[count]);
+		if (visible && (*events)[count].instant > until)
+		{
+			*end = JO_WINDOW_HELD;
+			break;
+		}
+		cache->next++;
 		cursor->seq = entry->seq;
-		if (fetch_event(&fetcher, cursor->lane, entry, snapshot,
-						&(*events)[count]))
+		cursor->moved = true;
+		if (visible)
 			count++;
 	}
 	close_fetcher(&fetcher);
 
 	if (cache->next < cache->list.count || cache->list.is_partial)
 	{
-		/* cut: valid again if exactly this position becomes batch + 1 */
-		*exhausted = false;
-		cache->batch = cursor->batch + 1;
-		cache->seq = cursor->seq;
-		cache->s2_xmin = cursor->s2.xmin;
-		cache->s2_xmax = cursor->s2.xmax;
-		if (cache->next == cache->list.count)
-			drop_cache(cache);
+		keep_cache(cache, cursor);
 		return count;
 	}
 	drop_cache(cache);
 	finish_window(cursor);
-	/* a window opened by an earlier batch ended before this snapshot */
-	*exhausted = !was_open;
+	/* a window that an earlier batch opened ended before this snapshot */
+	if (!was_open)
+		*end = JO_WINDOW_EXHAUSTED;
+	return count;
+}
+
+int
+jo_event_pending_read(const JoLaneCursor *cursor, Snapshot snapshot,
+					  JoEvent **events)
+{
+	WindowBounds bounds = {.s1 = &cursor->s1};
+	WindowList	list = {NULL, 0, 0, false};
+	Fetcher		fetcher;
+	int			count = 0;
+
+	if (cursor->has_s2)
+	{
+		bounds.after = cursor->seq;
+		bounds.after_in = &cursor->s2;
+	}
+	memset(&fetcher, 0, sizeof(fetcher));
+	walk_lane(cursor->lane, &bounds, snapshot, &list);
+	qsort(list.entries, list.count, sizeof(WindowEntry), compare_entries);
+	*events = palloc(Max(1, list.count) * sizeof(JoEvent));
+	for (int i = 0; i < list.count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (fetch_event(&fetcher, cursor->lane, &list.entries[i], snapshot,
+						&(*events)[count]))
+			count++;
+	}
+	close_fetcher(&fetcher);
 	return count;
 }
 
