@@ -234,7 +234,9 @@ journey_orch_define(PG_FUNCTION_ARGS)
 	jo_leaf_ensure();
 	if (!exists)
 		jo_insert_journey(name, GetUserId(), &journey);
-	PG_RETURN_INT32(jo_insert_version(&journey, definition, hash));
+	version = jo_insert_version(&journey, definition, hash);
+	jo_insert_steps(&journey, version, reading->graph);
+	PG_RETURN_INT32(version);
 }
 
 /* Arguments (journey, version) of a function that looks at one version. */

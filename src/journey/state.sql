@@ -27,6 +27,20 @@ CREATE TABLE journey_orch.journey_version
 );
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.journey_version', '');
 
+/* The steps of a version, for the views: derived from the definition when it
+   is stored. */
+CREATE TABLE journey_orch.journey_step
+(
+  journey_id integer NOT NULL,
+  version    integer NOT NULL,
+  position   integer NOT NULL,               -- breadth-first from the start, from 0
+  step       text COLLATE "C" NOT NULL,
+  verb       text NOT NULL,
+  CONSTRAINT journey_step_pkey PRIMARY KEY (journey_id, version, position),
+  CONSTRAINT journey_step_version FOREIGN KEY (journey_id, version) REFERENCES journey_orch.journey_version
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.journey_step', '');
+
 /* What was done to a journey and when, by capture ticket: an event with ticket
    seq meets the last act before it.  Insert-only. */
 CREATE TABLE journey_orch.publication

@@ -210,6 +210,36 @@ jo_insert_version(const JoStoredJourney *journey, Jsonb *definition, Datum hash)
 }
 
 void
+jo_insert_steps(const JoStoredJourney *journey, int32 version,
+				const JoGraph *graph)
+{
+	Oid			types[4] = {INT4OID, INT4OID, TEXTARRAYOID, TEXTARRAYOID};
+	Datum		values[4];
+	Datum	   *names = palloc(graph->nsteps * sizeof(Datum));
+	Datum	   *verbs = palloc(graph->nsteps * sizeof(Datum));
+	JoRunAs		saved;
+
+	for (int i = 0; i < graph->nsteps; i++)
+	{
+		names[i] = CStringGetTextDatum(graph->steps[i].name);
+		verbs[i] = CStringGetTextDatum(jo_verb_name(graph->steps[i].verb));
+	}
+	values[0] = Int32GetDatum(journey->journey_id);
+	values[1] = Int32GetDatum(version);
+	values[2] = PointerGetDatum(construct_array(names, graph->nsteps, TEXTOID,
+												-1, false, TYPALIGN_INT));
+	values[3] = PointerGetDatum(construct_array(verbs, graph->nsteps, TEXTOID,
+												-1, false, TYPALIGN_INT));
+	enter(&saved,
+		  "INSERT INTO journey_orch.journey_step"
+		  " (journey_id, version, position, step, verb)"
+		  " SELECT $1, $2, s.n - 1, s.step, s.verb"
+		  " FROM unnest($3, $4) WITH ORDINALITY AS s(step, verb, n)",
+		  4, types, values, NULL);
+	leave(&saved);
+}
+
+void
 jo_insert_publication(const JoStoredJourney *journey, int32 version, int64 seq,
 					  Jsonb *policy, TimestampTz at)
 {

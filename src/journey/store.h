@@ -5,6 +5,7 @@
 #ifndef JO_STORE_H
 #define JO_STORE_H
 
+#include "journey/journey.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
@@ -42,6 +43,10 @@ extern void jo_insert_journey(const char *name, Oid owner,
 /* Insert the next version; returns its number. */
 extern int32 jo_insert_version(const JoStoredJourney *journey,
 							   Jsonb *definition, Datum hash);
+
+/* Insert the steps of a version that was just inserted. */
+extern void jo_insert_steps(const JoStoredJourney *journey, int32 version,
+							const JoGraph *graph);
 
 extern void jo_insert_publication(const JoStoredJourney *journey,
 								  int32 version, int64 seq, Jsonb *policy,
