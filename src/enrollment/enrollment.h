@@ -15,7 +15,8 @@ typedef struct JoBatchResult
 	int			advances;
 	int			messages;		/* enqueued */
 	bool		more;			/* call again at once: more is due or pending */
-	TimestampTz next_due;		/* next timer of the lane, 0: none (engine clock) */
+	TimestampTz next_due;		/* next timer of the lane (engine clock), or
+								 * JO_NO_TIME */
 } JoBatchResult;
 
 /*
@@ -23,7 +24,7 @@ typedef struct JoBatchResult
  * COMMITTED and hold JO_LOCK_LANE of the lane, taken BEFORE the snapshot of the
  * batch: this function takes that snapshot itself and must be called without
  * an active one.  Reads at most "limit" events.  "until" (engine clock) bounds
- * timers, 0: the clock.  Writes everything and appends the cursor, unless
+ * timers, JO_NO_TIME: the clock.  Writes everything and appends the cursor, unless
  * there was nothing to do; the caller commits (asynchronously, if it likes).
  */
 extern void jo_batch_run(int lane, int limit, TimestampTz until,

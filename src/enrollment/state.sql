@@ -11,6 +11,7 @@ CREATE TABLE journey_orch.enrollment
   entered_at     timestamptz NOT NULL,       -- engine clock
   arrived_at     timestamptz NOT NULL,       -- at the current step; engine clock
   due_at         timestamptz,                -- NULL: waits without a timer
+  hint_at        timestamptz,                -- due_at of the newest timer row for this run; NULL: none
   journey_id     integer NOT NULL,
   version        integer NOT NULL,
   generation     integer NOT NULL,           -- grows with every write of the row
@@ -23,8 +24,9 @@ CREATE TABLE journey_orch.enrollment
   key            text COLLATE "C",
   context        jsonb NOT NULL,
   entry_event    jsonb NOT NULL,             -- snapshot of the entry event's payload
-  event          jsonb,                      -- of the event that caused the arrival, where the step needs it again
+  event          jsonb,                      -- of the event that caused the arrival; NULL: the entry event
   entry_name     text COLLATE "C" NOT NULL,
+  event_name     text COLLATE "C",           -- of "event"
   error          jsonb,                      -- of a parked run: sqlstate, message, expression, attempts, parked_at
   CONSTRAINT enrollment_state CHECK (state IN ('waiting', 'delayed', 'sending', 'parked'))
 ) PARTITION BY LIST (lane);
@@ -45,8 +47,7 @@ CREATE TABLE journey_orch.entry_memory
   last_entered timestamptz NOT NULL,         -- engine clock
   last_ended   timestamptz,                  -- engine clock; NULL: never
   journey_id   integer NOT NULL,
-  runs         integer NOT NULL,
-  active       integer NOT NULL,
+  runs         integer NOT NULL,             -- started so far
   lane         smallint NOT NULL,
   key          text COLLATE "C"
 ) PARTITION BY LIST (lane);

@@ -70,7 +70,7 @@ set_attempt(const JoAttempt *attempt, Datum *values, bool *isnull)
 	isnull[OUTBOX_EVENT_ID] = attempt->event_id == 0;
 	values[OUTBOX_ENQUEUED_AT] = TimestampTzGetDatum(attempt->enqueued_at);
 	values[OUTBOX_EXPIRES_AT] = TimestampTzGetDatum(attempt->expires_at);
-	isnull[OUTBOX_EXPIRES_AT] = attempt->expires_at == 0;
+	isnull[OUTBOX_EXPIRES_AT] = attempt->expires_at == JO_NO_TIME;
 	values[OUTBOX_JOURNEY_ID] = Int32GetDatum(attempt->journey_id);
 	values[OUTBOX_VERSION] = Int32GetDatum(attempt->version);
 	values[OUTBOX_VISIT] = Int32GetDatum(attempt->visit);

@@ -5,6 +5,7 @@
 #ifndef JO_OUTBOX_H
 #define JO_OUTBOX_H
 
+#include "core/clock.h"
 #include "core/expression.h"
 #include "utils/jsonb.h"
 #include "utils/snapshot.h"
@@ -43,7 +44,7 @@ typedef struct JoAttempt
 	int64		position;
 	int64		event_id;		/* 0: none */
 	TimestampTz enqueued_at;
-	TimestampTz expires_at;		/* 0: never */
+	TimestampTz expires_at;		/* JO_NO_TIME: never */
 	int32		journey_id;
 	int32		version;
 	int32		visit;

@@ -16,6 +16,7 @@
 #include "commands/extension.h"
 #include "storage/lmgr.h"
 
+#include "core/clock.h"
 #include "core/lane.h"
 #include "core/leaf.h"
 #include "worker/internal.h"
@@ -25,6 +26,7 @@ jo_worker_batch(Oid extension, int lane, bool wait, int limit,
 				TimestampTz until, JoBatchResult *result)
 {
 	memset(result, 0, sizeof(*result));
+	result->next_due = JO_NO_TIME;
 
 	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
 	if (get_extension_oid("journey_orch", true) != extension)

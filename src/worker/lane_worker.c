@@ -233,8 +233,9 @@ advance_lane(int lane, TimestampTz now)
 		enable_timeout_after(STATEMENT_TIMEOUT, jo_batch_timeout);
 	pgstat_report_activity(STATE_RUNNING, "journey_orch batch");
 
-	outcome = jo_worker_batch(extension, lane, false, work->limit, 0, &result);
-	if (outcome == JO_LANE_DONE && result.next_due != 0)
+	outcome = jo_worker_batch(extension, lane, false, work->limit,
+							  JO_NO_TIME, &result);
+	if (outcome == JO_LANE_DONE && result.next_due != JO_NO_TIME)
 		is_virtual = jo_clock().is_virtual;
 
 	disable_timeout(STATEMENT_TIMEOUT, false);
@@ -260,7 +261,7 @@ advance_lane(int lane, TimestampTz now)
 	else
 	{
 		work->limit = Max(work->limit / 2, Min(SMALLEST_BATCH, jo_batch_size));
-		if (result.next_due != 0 && !is_virtual)
+		if (result.next_due != JO_NO_TIME && !is_virtual)
 			work->look_at = Min(work->look_at,
 								Max(result.next_due,
 									TimestampTzPlusMilliseconds(now, 1)));

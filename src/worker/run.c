@@ -82,7 +82,8 @@ run_batch(int lane, TimestampTz until, JoBatchResult *result)
 Datum
 journey_orch_run(PG_FUNCTION_ARGS)
 {
-	TimestampTz until = PG_ARGISNULL(0) ? 0 : PG_GETARG_TIMESTAMPTZ(0);
+	TimestampTz until = PG_ARGISNULL(0) ?
+		JO_NO_TIME : PG_GETARG_TIMESTAMPTZ(0);
 	int			budget = PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1);
 	bool		is_done[JO_LANES] = {false};
 	int			open = JO_LANES;

@@ -1,0 +1,299 @@
+/*
+ * enrollment/batch.h
+ *	  One batch of one lane in memory: what is read, computed and written.
+ *
+ * read.c fills a JoBatch, round.c computes with it, a sink writes what it
+ * collected.  Everything lives in batch->context and dies with it.
+ */
+#ifndef JO_BATCH_H
+#define JO_BATCH_H
+
+#include "audience/audience.h"
+#include "capture/capture.h"
+#include "core/clock.h"
+#include "enrollment/enrollment.h"
+#include "enrollment/step.h"
+#include "outbox/outbox.h"
+#include "storage/itemptr.h"
+
+typedef struct JoBatch JoBatch;
+typedef struct JoMember JoMember;
+
+/* Where a batch's results go: the tables, or a trial's overlay. */
+typedef struct JoSink
+{
+	const char *name;
+	void		(*write) (JoBatch *batch);
+	/* Replace stored runs of the member by what the sink knows better. */
+	void		(*overlay_runs) (JoBatch *batch, JoMember *member);
+} JoSink;
+
+/* One live passage.  "event" and "event_name" are NULL for the entry event. */
+typedef struct JoRun
+{
+	pg_uuid_t	id;
+	JoMember   *member;
+	JoGraph    *graph;			/* of its version; NULL: the version is gone */
+	int32		journey_id;
+	int32		version;
+	int			step;			/* index in graph->steps */
+	char	   *step_name;
+	JoEnrollmentState state;
+	int32		generation;
+	int32		visit;			/* ordinal of this step visit, from 1 */
+	TimestampTz entered_at;
+	TimestampTz arrived_at;
+	TimestampTz due_at;			/* JO_NO_TIME: none; so everywhere below */
+	TimestampTz hint_at;		/* due_at of its newest timer row */
+	int64		entry_event_id;
+	char	   *entry_name;
+	char	   *key;
+	Jsonb	   *context;
+	Jsonb	   *entry_event;
+	Jsonb	   *event;
+	char	   *event_name;
+	int64		event_id;		/* cause of the advance under way; 0: a timer */
+	bool		is_holdout;
+	bool		has_messages;
+	Jsonb	   *error;			/* of a parked run */
+	/* how it stands in the table */
+	bool		is_stored;
+	bool		is_changed;
+	ItemPointerData tid;
+	/* the advance under way */
+	JoVisit		visit_state;
+	int			advances;		/* at this instant; stops a run that spins */
+	struct JoLogRow *last_log;	/* its newest row of this batch */
+	JoVariables variables;
+} JoRun;
+
+/* What earlier runs of a customer left behind. */
+typedef struct JoMemory
+{
+	int32		journey_id;
+	char	   *key;
+	int32		runs;
+	TimestampTz last_entered;
+	TimestampTz last_ended;		/* JO_NO_TIME: never */
+	bool		is_stored;
+	bool		is_changed;
+	ItemPointerData tid;
+} JoMemory;
+
+/* A message that waits for a retry or whose run waits for it. */
+typedef struct JoMessage
+{
+	JoAttempt	attempt;		/* the last one that was enqueued */
+	TimestampTz due_at;			/* next attempt; JO_NO_TIME: one is out */
+	bool		is_awaited;
+	const char *state;			/* enqueued, deferred, dead */
+	char	   *error;
+	bool		is_stored;
+	bool		is_changed;
+	bool		is_settled;		/* to be deleted */
+	ItemPointerData tid;
+} JoMessage;
+
+/* One customer of the batch. */
+struct JoMember
+{
+	char	   *customer_id;
+	JoCustomer	profile;
+	bool		is_profile_loaded;
+	List	   *events;			/* of JoEvent *, in order of seq */
+	int			next_event;
+	List	   *runs;			/* of JoRun *, oldest entry first */
+	List	   *memories;		/* of JoMemory * */
+	List	   *messages;		/* of JoMessage * */
+	/* the input under way */
+	JoEvent    *event;			/* NULL: a timer */
+	TimestampTz due;			/* of a timer; JO_NO_TIME for an event */
+	TimestampTz now;			/* engine clock of the input; never goes back */
+	int			rounds;			/* of timers after the last event */
+};
+
+/* One row of step_log. */
+typedef struct JoLogRow
+{
+	const JoRun *run;			/* NULL: a refused entry */
+	const char *customer_id;
+	const char *key;
+	pg_uuid_t	enrollment_id;
+	int32		journey_id;
+	int32		version;
+	int32		visit;
+	TimestampTz clock;
+	TimestampTz arrived_at;
+	TimestampTz due_at;
+	int64		event_id;		/* 0: none */
+	const char *outcome;
+	const char *from_step;
+	const char *to_step;
+	const char *reason;
+	const char *arm;
+	bool		has_value;
+	Datum		value;
+	const char *currency;
+	Jsonb	   *context;
+	Jsonb	   *decision;
+} JoLogRow;
+
+/* A timer row to write. */
+typedef struct JoHint
+{
+	TimestampTz due_at;
+	const char *customer_id;
+} JoHint;
+
+struct JoBatch
+{
+	int			lane;
+	int			limit;
+	const JoSink *sink;
+	JoClock		clock;
+	TimestampTz until;			/* clock bound asked for by the caller */
+	TimestampTz timer_limit;	/* timers due up to here may fire */
+	MemoryContext context;
+	Snapshot	snapshot;
+	JoLaneCursor cursor;
+	int			nevents;
+	int			ntimers;
+	bool		more;
+	List	   *members;		/* of JoMember * */
+	struct HTAB *member_index;	/* by customer_id */
+	bool		has_binding;
+	/* collected for the sink */
+	List	   *log;			/* of JoLogRow * */
+	List	   *attempts;		/* of JoAttempt * */
+	List	   *withdrawals;	/* of JoWithdrawal * */
+	List	   *hints;			/* of JoHint * */
+	int			entered;
+	int			ended;
+	int			advances;
+};
+
+/*
+ * A task is something that runs until it needs a value: offering an event to a
+ * run, trying an entry, advancing a run.  resume() returns true when it is done,
+ * else it has set "request".
+ */
+typedef struct JoTask JoTask;
+
+typedef enum JoRequest
+{
+	JO_REQUEST_VALUE,			/* of "expression" over "variables" */
+	JO_REQUEST_MESSAGE			/* of run's send step for "channel" */
+} JoRequest;
+
+struct JoTask
+{
+	bool		(*resume) (JoBatch *batch, JoTask *task);
+	/* The answer raised an error: the task is over. */
+	void		(*fail) (JoBatch *batch, JoTask *task, const JoError *error);
+	JoMember   *member;
+	JoRun	   *run;
+	const JoGraph *graph;
+	int			stage;
+	int			index;
+	void	   *state;			/* private to the kind of task */
+	/* request */
+	JoRequest	request;
+	JoExpression *expression;
+	const JoVariables *variables;
+	int			channel;
+	/* answer */
+	Datum		value;
+	bool		isnull;
+	JoComposed	composed;
+	Jsonb	   *payload;
+};
+
+/* batch.c */
+extern void jo_batch_begin(JoBatch *batch, int lane, int limit,
+						   TimestampTz until);
+extern void jo_batch_adopt_clock(JoBatch *batch);
+extern void jo_batch_with_caches(JoBatch *batch,
+								 void (*run) (JoBatch *batch));
+extern JoMember *jo_batch_member(JoBatch *batch, const char *customer_id);
+extern void jo_batch_add_event(JoBatch *batch, JoEvent *event);
+
+/* round.c */
+extern void jo_batch_compute(JoBatch *batch);
+
+/* wave.c */
+extern void jo_wave_run(JoBatch *batch, List *tasks);
+
+/* compose.c */
+extern void jo_compose(JoBatch *batch, JoTask **tasks, int n,
+					   JoError **errors);
+
+/* offer.c, entry.c, advance.c */
+extern JoTask *jo_offer_task(JoBatch *batch, JoRun *run);
+extern JoTask *jo_entry_task(JoBatch *batch, JoMember *member,
+							 const JoGraph *graph);
+extern JoTask *jo_advance_task(JoBatch *batch, JoRun *run);
+
+/* advance.c: moves of a run, each logged */
+extern void jo_run_enter(JoBatch *batch, JoRun *run);
+extern void jo_run_move(JoBatch *batch, JoRun *run, int next,
+						const char *reason);
+extern void jo_run_restart(JoBatch *batch, JoRun *run, TimestampTz due_at);
+extern void jo_run_end(JoBatch *batch, JoRun *run, const char *reason,
+					   bool withdraws);
+extern void jo_run_convert(JoBatch *batch, JoRun *run, const char *reason,
+						   bool has_value, Datum value, const char *currency);
+extern void jo_run_park(JoBatch *batch, JoRun *run, const JoError *error,
+						const char *expression);
+
+/* log.c */
+extern JoLogRow *jo_log(JoBatch *batch, JoRun *run, const char *outcome);
+extern void jo_log_refusal(JoBatch *batch, JoMember *member,
+						   const JoGraph *graph, const char *key,
+						   const char *reason, const JoError *error);
+
+/* memory.c */
+extern JoMemory *jo_memory_find(JoMember *member, int32 journey_id,
+								const char *key);
+extern void jo_memory_keep(JoMember *member, JoMemory *memory);
+extern void jo_memory_entered(JoBatch *batch, JoRun *run);
+extern void jo_memory_ended(JoBatch *batch, JoRun *run);
+
+/* message.c */
+extern void jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload);
+extern void jo_message_report(JoBatch *batch, JoMember *member,
+							  const JoEvent *event);
+extern void jo_message_due(JoBatch *batch, JoMember *member);
+extern TimestampTz jo_message_next_due(const JoMember *member);
+extern void jo_message_forget(JoMember *member, const JoRun *run);
+
+/* variables.c */
+extern const JoVariables *jo_run_variables(JoBatch *batch, JoRun *run, int uses);
+extern const JoVariables *jo_event_variables(JoBatch *batch, JoMember *member,
+											 const JoGraph *graph, int uses);
+extern const char *jo_run_timezone(const JoRun *run);
+extern Jsonb *jo_jsonb_empty(void);
+extern Jsonb *jo_jsonb_put(Jsonb *object, const char *name, Oid type,
+						   Datum value, bool isnull);
+extern Jsonb *jo_jsonb_error(const JoError *error, const char *expression);
+
+/* state.c */
+extern const char *jo_enrollment_state_name(JoEnrollmentState state);
+extern JoEnrollmentState jo_enrollment_state_of(const char *name);
+
+/* sink_tables.c, sink_trial.c, sink_logs.c */
+extern const JoSink jo_sink_tables;
+extern const JoSink jo_sink_trial;
+extern void jo_sink_append_logs(JoBatch *batch);
+
+#define jo_streq(a, b) (strcmp((a), (b)) == 0)
+
+/* NULL equals NULL: "no key equals no key". */
+static inline bool
+jo_key_equals(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return jo_streq(a, b);
+}
+
+#endif							/* JO_BATCH_H */

@@ -1,0 +1,198 @@
+/*
+ * enrollment/compose.c
+ *	  Composes messages for many runs at once: address, then content.
+ *
+ * The address is the channel's own expression, evaluated as the operator who
+ * set the channel; the content is the template's, as the author who wrote it.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "content/content.h"
+#include "enrollment/batch.h"
+
+/* One message under way. */
+typedef struct Composition
+{
+	JoTask	   *task;
+	int			ordinal;		/* index of its error */
+	JoChannel  *channel;
+	JoTemplate *template;
+	char	   *address;
+} Composition;
+
+static JoError *
+make_error(int code, char *message)
+{
+	JoError    *error = palloc0(sizeof(JoError));
+
+	strlcpy(error->sqlstate, unpack_sql_state(code), sizeof(error->sqlstate));
+	error->message = message;
+	return error;
+}
+
+/* Find channel and template of one request; NULL or what is wrong. */
+static JoError *
+resolve(Composition *composition)
+{
+	JoTask	   *task = composition->task;
+	const JoStep *step = task->run->visit_state.step;
+	const char *channel = step->u.send.channels[task->channel];
+
+	composition->channel = jo_channel_find(channel);
+	if (composition->channel == NULL)
+		return make_error(ERRCODE_UNDEFINED_OBJECT,
+						  psprintf("channel \"%s\" does not exist", channel));
+	if (composition->channel->address == NULL)
+		return composition->channel->error;
+	composition->template = jo_template_find(step->u.send.template, channel,
+											 task->member->profile.locale);
+	if (composition->template == NULL)
+		return make_error(ERRCODE_UNDEFINED_OBJECT,
+						  psprintf("template \"%s\" has no version for channel \"%s\"",
+								   step->u.send.template, channel));
+	return NULL;
+}
+
+static int
+compare_by_channel(const void *a, const void *b)
+{
+	const Composition *left = a;
+	const Composition *right = b;
+
+	return (left->channel > right->channel) - (left->channel < right->channel);
+}
+
+static int
+compare_by_template(const void *a, const void *b)
+{
+	const Composition *left = a;
+	const Composition *right = b;
+
+	return (left->template > right->template) -
+		(left->template < right->template);
+}
+
+static const JoVariables **
+collect_variables(JoBatch *batch, Composition *compositions, int n, int uses)
+{
+	const JoVariables **rows = palloc(n * sizeof(JoVariables *));
+
+	for (int i = 0; i < n; i++)
+		rows[i] = jo_run_variables(batch, compositions[i].task->run, uses);
+	return rows;
+}
+
+/* Evaluate the address of n messages of one channel. */
+static void
+address_group(JoBatch *batch, Composition *compositions, int n,
+			  JoError **errors)
+{
+	JoExpression *address = compositions[0].channel->address;
+	const JoVariables **rows = collect_variables(batch, compositions, n,
+												 jo_expression_uses(address));
+	Datum	   *values = palloc(n * sizeof(Datum));
+	bool	   *isnull = palloc(n * sizeof(bool));
+	JoError   **group_errors = palloc0(n * sizeof(JoError *));
+
+	jo_expression_evaluate(address, n, rows, values, isnull, group_errors);
+	for (int i = 0; i < n; i++)
+	{
+		compositions[i].address = NULL;
+		if (group_errors[i] != NULL)
+			errors[compositions[i].ordinal] = group_errors[i];
+		else if (!isnull[i])
+			compositions[i].address = TextDatumGetCString(values[i]);
+	}
+}
+
+/* Render n messages of one template. */
+static void
+render_group(JoBatch *batch, Composition *compositions, int n,
+			 JoError **errors)
+{
+	JoTemplate *template = compositions[0].template;
+	const JoVariables **rows = collect_variables(batch, compositions, n,
+												 jo_template_uses(template));
+	JoRendered *rendered = palloc0(n * sizeof(JoRendered));
+
+	jo_template_render(template, n, rows, rendered);
+	for (int i = 0; i < n; i++)
+	{
+		if (rendered[i].error != NULL)
+		{
+			errors[compositions[i].ordinal] = rendered[i].error;
+			continue;
+		}
+		compositions[i].task->payload =
+			jo_outbox_payload(compositions[i].address, rendered[i].subject,
+							  rendered[i].body, rendered[i].html,
+							  rendered[i].headers);
+	}
+}
+
+/* Drop what has an error or no address from the list; returns what remains. */
+static int
+keep_addressed(Composition *compositions, int n, JoError **errors)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		Composition *composition = &compositions[i];
+
+		if (errors[composition->ordinal] != NULL)
+			continue;
+		if (composition->address == NULL || composition->address[0] == '\0')
+		{
+			composition->task->composed = JO_COMPOSED_NO_ADDRESS;
+			continue;
+		}
+		composition->task->composed = JO_COMPOSED;
+		compositions[kept++] = *composition;
+	}
+	return kept;
+}
+
+/*
+ * Compose the message of each task, leaving task->payload and task->composed.
+ * errors[i] is set for the tasks whose message cannot be composed.
+ */
+void
+jo_compose(JoBatch *batch, JoTask **tasks, int n, JoError **errors)
+{
+	Composition *compositions = palloc0(n * sizeof(Composition));
+	int			count = 0;
+	int			end;
+
+	for (int i = 0; i < n; i++)
+	{
+		Composition *composition = &compositions[count];
+
+		composition->task = tasks[i];
+		composition->ordinal = i;
+		errors[i] = resolve(composition);
+		if (errors[i] == NULL)
+			count++;
+	}
+
+	qsort(compositions, count, sizeof(Composition), compare_by_channel);
+	for (int start = 0; start < count; start = end)
+	{
+		for (end = start + 1; end < count; end++)
+			if (compositions[end].channel != compositions[start].channel)
+				break;
+		address_group(batch, compositions + start, end - start, errors);
+	}
+	count = keep_addressed(compositions, count, errors);
+
+	qsort(compositions, count, sizeof(Composition), compare_by_template);
+	for (int start = 0; start < count; start = end)
+	{
+		for (end = start + 1; end < count; end++)
+			if (compositions[end].template != compositions[start].template)
+				break;
+		render_group(batch, compositions + start, end - start, errors);
+	}
+}

@@ -1,0 +1,205 @@
+/*
+ * enrollment/entry.c
+ *	  Tries the entry rule of one journey on one event.
+ *
+ * Runs after the event was offered to the customer's live runs and those have
+ * come to rest, so that an event that ends one run may start the next.  A
+ * refusal by policy (re-entry, cool-down, absent customer) is logged; a
+ * refusal by "when" is not.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+#include "core/identity.h"
+#include "enrollment/batch.h"
+
+/* What the next answer is. */
+typedef enum EntryStage
+{
+	ENTRY_START,
+	ENTRY_WHEN,
+	ENTRY_KEY
+} EntryStage;
+
+static bool
+has_active_run(const JoMember *member, int32 journey_id, const char *key)
+{
+	ListCell   *cell;
+
+	foreach(cell, member->runs)
+	{
+		const JoRun *run = lfirst(cell);
+
+		if (run->journey_id == journey_id &&
+			run->state != JO_ENROLLMENT_ENDED && jo_key_equals(run->key, key))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is the customer still cooling down?  Counted from the last entry or end,
+ * whichever is later, of any run of the journey (or, with scope "key", of runs
+ * with this key).
+ */
+static bool
+is_cooling_down(const JoMember *member, const JoGraph *graph, const char *key)
+{
+	const JoEntry *entry = &graph->entry;
+	ListCell   *cell;
+
+	if (!entry->has_cooldown)
+		return false;
+	foreach(cell, member->memories)
+	{
+		const JoMemory *memory = lfirst(cell);
+		JoDuration	cooldown = {.interval = entry->cooldown};
+		TimestampTz last;
+
+		if (memory->journey_id != graph->journey_id ||
+			(entry->cooldown_by_key && !jo_key_equals(memory->key, key)))
+			continue;
+		last = Max(memory->last_entered, memory->last_ended);
+		if (member->now < jo_duration_add(last, &cooldown,
+										  member->profile.timezone ?
+										  member->profile.timezone :
+										  graph->timezone))
+			return true;
+	}
+	return false;
+}
+
+/* The rule that refuses the entry, or NULL. */
+static const char *
+find_refusal(const JoMember *member, const JoGraph *graph, const char *key)
+{
+	const JoEntry *entry = &graph->entry;
+	bool		one_at_a_time;
+
+	if (entry->reentry == JO_REENTRY_NEVER &&
+		jo_memory_find(unconstify(JoMember *, member), graph->journey_id,
+					   key) != NULL)
+		return "reentry_never";
+	one_at_a_time = entry->reentry != JO_REENTRY_ANY || entry->key != NULL;
+	if (one_at_a_time && has_active_run(member, graph->journey_id, key))
+		return "reentry_active";
+	if (is_cooling_down(member, graph, key))
+		return "cooldown";
+	return NULL;
+}
+
+static bool
+is_in_holdout(const JoGraph *graph, const char *customer_id)
+{
+	char	   *experiment;
+
+	if (graph->entry.holdout <= 0)
+		return false;
+	experiment = psprintf("%s/holdout", graph->name);
+	return jo_bucket(experiment, "", customer_id) <
+		graph->entry.holdout * 10000;
+}
+
+static void
+start_run(JoBatch *batch, JoTask *task, char *key)
+{
+	JoMember   *member = task->member;
+	JoEvent    *event = member->event;
+	JoRun	   *run = palloc0(sizeof(JoRun));
+
+	jo_enrollment_id(&run->id, task->graph->journey_id, event->seq);
+	run->member = member;
+	run->graph = unconstify(JoGraph *, task->graph);
+	run->journey_id = task->graph->journey_id;
+	run->version = task->graph->version;
+	run->key = key;
+	run->entered_at = member->now;
+	run->due_at = JO_NO_TIME;
+	run->hint_at = JO_NO_TIME;
+	run->entry_event_id = event->seq;
+	run->entry_name = event->name;
+	run->entry_event = event->payload;
+	run->event_id = event->seq;
+	run->context = jo_jsonb_empty();
+	run->is_holdout = is_in_holdout(task->graph, member->customer_id);
+	member->runs = lappend(member->runs, run);
+	jo_run_enter(batch, run);
+}
+
+static bool
+ask(JoBatch *batch, JoTask *task, int stage, JoExpression *expression)
+{
+	task->stage = stage;
+	task->request = JO_REQUEST_VALUE;
+	task->expression = expression;
+	task->variables = jo_event_variables(batch, task->member, task->graph,
+										 jo_expression_uses(expression));
+	return false;
+}
+
+static bool
+entry_resume(JoBatch *batch, JoTask *task)
+{
+	const JoGraph *graph = task->graph;
+	JoMember   *member = task->member;
+	char	   *key = NULL;
+	const char *refusal;
+
+	if (task->stage == ENTRY_START)
+	{
+		if (graph->error != NULL)
+		{
+			jo_log_refusal(batch, member, graph, NULL, "journey_error",
+						   graph->error);
+			return true;
+		}
+		if (batch->has_binding && !member->profile.exists &&
+			!graph->enters_without_customer)
+		{
+			jo_log_refusal(batch, member, graph, NULL, "customer_absent",
+						   NULL);
+			return true;
+		}
+		if (graph->entry.when != NULL)
+			return ask(batch, task, ENTRY_WHEN, graph->entry.when);
+	}
+	if (task->stage == ENTRY_WHEN &&
+		(task->isnull || !DatumGetBool(task->value)))
+		return true;
+	if (task->stage < ENTRY_KEY && graph->entry.key != NULL)
+		return ask(batch, task, ENTRY_KEY, graph->entry.key);
+	if (task->stage == ENTRY_KEY && !task->isnull)
+		key = TextDatumGetCString(task->value);
+
+	refusal = find_refusal(member, graph, key);
+	if (refusal != NULL)
+		jo_log_refusal(batch, member, graph, key, refusal, NULL);
+	else
+		start_run(batch, task, key);
+	return true;
+}
+
+/* entry.when or entry.key raised: nobody enters, and the log says why. */
+static void
+entry_fail(JoBatch *batch, JoTask *task, const JoError *error)
+{
+	jo_log_refusal(batch, task->member, task->graph, NULL, "entry_error",
+				   error);
+}
+
+/* A task that tries journey "graph" on its member's event. */
+JoTask *
+jo_entry_task(JoBatch *batch, JoMember *member, const JoGraph *graph)
+{
+	JoTask	   *task = palloc0(sizeof(JoTask));
+
+	task->resume = entry_resume;
+	task->fail = entry_fail;
+	task->member = member;
+	task->graph = graph;
+	task->stage = ENTRY_START;
+	return task;
+}

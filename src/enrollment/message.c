@@ -1,0 +1,373 @@
+/*
+ * enrollment/message.c
+ *	  Messages of runs: enqueued, retried after a failure, settled.
+ *
+ * Deferral and retry belong to the message, not to the run, and outlive it.  A
+ * message that goes out at once has no row here, only its outbox row.  It gets
+ * one when its run awaits the outcome, or when an attempt fails and another is
+ * due later.  Reports come as events, so the lane's order decides.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+#include "core/identity.h"
+#include "core/lane.h"
+#include "enrollment/batch.h"
+#include "enrollment/json.h"
+
+/* The longest back-off between two attempts. */
+#define BACKOFF_MAX ((int64) 24 * USECS_PER_HOUR)
+
+static JoMessage *
+find_message(const JoMember *member, const pg_uuid_t *message_id)
+{
+	ListCell   *cell;
+
+	foreach(cell, member->messages)
+	{
+		JoMessage  *message = lfirst(cell);
+
+		if (!message->is_settled &&
+			memcmp(&message->attempt.message_id, message_id,
+				   sizeof(pg_uuid_t)) == 0)
+			return message;
+	}
+	return NULL;
+}
+
+/* Hand one attempt to the outbox. */
+static void
+append_attempt(JoBatch *batch, const JoAttempt *attempt)
+{
+	JoAttempt  *copy = palloc(sizeof(JoAttempt));
+
+	*copy = *attempt;
+	copy->position = batch->cursor.next_outbox++;
+	batch->attempts = lappend(batch->attempts, copy);
+}
+
+/*
+ * Enqueue what was composed for the run's visit.  The id is the same for all
+ * channels and attempts of the visit.
+ */
+void
+jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload)
+{
+	const JoVisit *visit = &run->visit_state;
+	const JoStep *step = visit->step;
+	JoMember   *member = run->member;
+	JoAttempt	attempt = {0};
+	JoMessage  *message;
+
+	jo_message_id(&attempt.message_id, &run->id, run->visit);
+	message = find_message(member, &attempt.message_id);
+	attempt.enrollment_id = run->id;
+	attempt.channel = step->u.send.channels[visit->channel];
+	attempt.customer_id = member->customer_id;
+	attempt.template = step->u.send.template;
+	attempt.step = step->name;
+	attempt.topic = step->u.send.topic;
+	attempt.payload = payload;
+	attempt.event_id = run->event_id;
+	attempt.enqueued_at = member->now;
+	attempt.expires_at = JO_NO_TIME;
+	if (step->u.send.has_expiry)
+		attempt.expires_at = jo_duration_add(member->now,
+											 &step->u.send.expires_after,
+											 visit->timezone);
+	attempt.journey_id = run->journey_id;
+	attempt.version = run->version;
+	attempt.visit = run->visit;
+	attempt.attempt = message != NULL ? message->attempt.attempt + 1 : 1;
+	attempt.priority = step->u.send.priority;
+	attempt.is_awaited = visit->awaits;
+	append_attempt(batch, &attempt);
+	run->has_messages = true;
+	run->is_changed = true;
+
+	if (!visit->awaits)
+		return;
+	if (message == NULL)
+	{
+		message = palloc0(sizeof(JoMessage));
+		member->messages = lappend(member->messages, message);
+	}
+	message->attempt = attempt;
+	message->due_at = JO_NO_TIME;
+	message->is_awaited = true;
+	message->state = "enqueued";
+	message->error = NULL;
+	message->is_changed = true;
+}
+
+/* The run that stands at its send step for this message, or NULL. */
+static JoRun *
+find_waiting_run(const JoMember *member, const JoMessage *message)
+{
+	ListCell   *cell;
+
+	foreach(cell, member->runs)
+	{
+		JoRun	   *run = lfirst(cell);
+
+		if (run->state == JO_ENROLLMENT_SENDING &&
+			run->visit == message->attempt.visit &&
+			memcmp(&run->id, &message->attempt.enrollment_id,
+				   sizeof(pg_uuid_t)) == 0)
+			return run;
+	}
+	return NULL;
+}
+
+/* Tell the run that stands at its send step what caused its next move. */
+static void
+give_cause(JoRun *run, const JoEvent *event)
+{
+	run->event = event->payload;
+	run->event_name = event->name;
+	run->event_id = event->seq;
+	run->advances = 0;
+}
+
+static void
+settle_sent(JoBatch *batch, JoMember *member, JoMessage *message,
+			const JoEvent *event)
+{
+	JoRun	   *run = find_waiting_run(member, message);
+
+	message->is_settled = true;
+	message->is_changed = true;
+	if (run == NULL || run->graph->error != NULL)
+		return;
+	give_cause(run, event);
+	jo_run_move(batch, run, run->graph->steps[run->step].next, "sent");
+}
+
+/* Index of the message's channel in the step that sent it. */
+static int
+channel_index(const JoStep *step, const char *channel)
+{
+	for (int i = 0; i < step->u.send.nchannels; i++)
+		if (jo_streq(step->u.send.channels[i], channel))
+			return i;
+	return step->u.send.nchannels;
+}
+
+/*
+ * The message has failed for good on its channel: its run, if it waits, tries
+ * the next channel; else the message is a dead letter.
+ */
+static void
+give_up(JoBatch *batch, JoMember *member, JoMessage *message,
+		const JoEvent *event)
+{
+	JoRun	   *run = find_waiting_run(member, message);
+	const JoStep *step;
+
+	message->due_at = JO_NO_TIME;
+	message->state = "dead";
+	message->is_changed = true;
+	if (run == NULL || run->graph->error != NULL)
+		return;
+	step = &run->graph->steps[run->step];
+	give_cause(run, event);
+	memset(&run->visit_state, 0, sizeof(JoVisit));
+	jo_step_send_failed(&run->visit_state,
+						channel_index(step, message->attempt.channel));
+	run->state = JO_ENROLLMENT_MOVING;
+	run->is_changed = true;
+}
+
+/*
+ * When the next attempt is due: what the relay asked for, else the channel's
+ * first back-off doubled per attempt, spread by up to a tenth by a hash of the
+ * message (a batch draws no random numbers).
+ */
+static TimestampTz
+retry_due(const JoMessage *message, const JoChannel *channel, TimestampTz now,
+		  int64 retry_after_seconds)
+{
+	Interval   *first = channel->retry_after;
+	int64		delay;
+	uint64		hash;
+
+	if (retry_after_seconds >= 0)
+		return now + Min(retry_after_seconds * USECS_PER_SEC, BACKOFF_MAX);
+	delay = first->time + ((int64) first->month * DAYS_PER_MONTH +
+						   first->day) * USECS_PER_DAY;
+	for (int i = 1; i < message->attempt.attempt && delay < BACKOFF_MAX; i++)
+		delay *= 2;
+	delay = Max(Min(delay, BACKOFF_MAX), 1);
+	hash = jo_lane_hash((const char *) &message->attempt.message_id,
+						sizeof(pg_uuid_t));
+	return now + delay + (int64) (hash % (uint64) (delay / 10 + 1));
+}
+
+/* A message that had no row until an attempt of it failed. */
+static JoMessage *
+message_from_report(JoMember *member, const JoEvent *event,
+					const pg_uuid_t *message_id)
+{
+	Jsonb	   *report = event->payload;
+	JoMessage  *message = palloc0(sizeof(JoMessage));
+	JoAttempt  *attempt = &message->attempt;
+
+	attempt->message_id = *message_id;
+	if (!jo_json_uuid(report, "enrollment_id", &attempt->enrollment_id))
+		return NULL;
+	attempt->customer_id = member->customer_id;
+	attempt->channel = jo_json_string(report, "channel");
+	attempt->template = jo_json_string(report, "template");
+	attempt->step = jo_json_string(report, "step");
+	attempt->topic = jo_json_string(report, "topic");
+	attempt->arm = jo_json_string(report, "arm");
+	attempt->payload = jo_json_object(report, "payload");
+	attempt->event_id = jo_json_int(report, "event_id", 0);
+	attempt->enqueued_at = event->instant;
+	attempt->expires_at = jo_json_timestamp(report, "expires_at");
+	attempt->journey_id = jo_json_int(report, "journey_id", 0);
+	attempt->version = jo_json_int(report, "version", 0);
+	attempt->visit = jo_json_int(report, "visit", 0);
+	attempt->attempt = jo_json_int(report, "attempt", 1);
+	attempt->priority = jo_json_int(report, "priority", 5);
+	if (attempt->channel == NULL || attempt->template == NULL ||
+		attempt->step == NULL || attempt->payload == NULL)
+		return NULL;
+	message->due_at = JO_NO_TIME;
+	message->is_changed = true;
+	member->messages = lappend(member->messages, message);
+	return message;
+}
+
+/* Was the run of this message ended by a goal or an exit rule meanwhile? */
+static bool
+is_withdrawn(const JoBatch *batch, const JoMessage *message)
+{
+	ListCell   *cell;
+
+	foreach(cell, batch->withdrawals)
+	{
+		const JoWithdrawal *withdrawal = lfirst(cell);
+
+		if (memcmp(&withdrawal->enrollment_id,
+				   &message->attempt.enrollment_id, sizeof(pg_uuid_t)) == 0)
+			return true;
+	}
+	return jo_withdrawal_exists(batch->lane, &message->attempt.enrollment_id,
+								batch->snapshot);
+}
+
+static void
+report_failed(JoBatch *batch, JoMember *member, const JoEvent *event,
+			  const pg_uuid_t *message_id)
+{
+	Jsonb	   *report = event->payload;
+	JoMessage  *message = find_message(member, message_id);
+	JoChannel  *channel;
+
+	if (message == NULL)
+		message = message_from_report(member, event, message_id);
+	if (message == NULL ||
+		jo_json_int(report, "attempt", 0) != message->attempt.attempt)
+		return;					/* a late report on an earlier attempt */
+	if (is_withdrawn(batch, message))
+	{
+		message->is_settled = true;
+		return;
+	}
+	message->error = jo_json_string(report, "error");
+	message->is_changed = true;
+	channel = jo_channel_find(message->attempt.channel);
+	if (channel == NULL || jo_json_bool(report, "permanent") ||
+		message->attempt.attempt >= channel->max_attempts)
+	{
+		give_up(batch, member, message, event);
+		return;
+	}
+	message->state = "deferred";
+	message->due_at = retry_due(message, channel, member->now,
+								jo_json_int(report, "retry_after", -1));
+}
+
+/* Apply message.sent and message.failed; other reports only steer journeys. */
+void
+jo_message_report(JoBatch *batch, JoMember *member, const JoEvent *event)
+{
+	pg_uuid_t	message_id;
+	JoMessage  *message;
+
+	if (!jo_json_uuid(event->payload, "message_id", &message_id))
+		return;
+	if (jo_streq(event->name, "message.failed"))
+		report_failed(batch, member, event, &message_id);
+	else if (jo_streq(event->name, "message.sent"))
+	{
+		message = find_message(member, &message_id);
+		if (message != NULL)
+			settle_sent(batch, member, message, event);
+	}
+}
+
+/* Earliest due time of the customer's messages. */
+TimestampTz
+jo_message_next_due(const JoMember *member)
+{
+	TimestampTz due = JO_NO_TIME;
+	ListCell   *cell;
+
+	foreach(cell, member->messages)
+	{
+		const JoMessage *message = lfirst(cell);
+
+		if (!message->is_settled && message->due_at != JO_NO_TIME &&
+			(due == JO_NO_TIME || message->due_at < due))
+			due = message->due_at;
+	}
+	return due;
+}
+
+/* Enqueue the next attempt of every message that is due. */
+void
+jo_message_due(JoBatch *batch, JoMember *member)
+{
+	ListCell   *cell;
+
+	foreach(cell, member->messages)
+	{
+		JoMessage  *message = lfirst(cell);
+
+		if (message->is_settled || message->due_at == JO_NO_TIME ||
+			message->due_at > member->due)
+			continue;
+		message->due_at = JO_NO_TIME;
+		message->state = "enqueued";
+		message->is_changed = true;
+		message->attempt.attempt++;
+		message->attempt.enqueued_at = member->now;
+		append_attempt(batch, &message->attempt);
+		if (!message->is_awaited)
+			message->is_settled = true;
+	}
+}
+
+/* The run was ended by a goal or an exit rule: drop what it still had to send. */
+void
+jo_message_forget(JoMember *member, const JoRun *run)
+{
+	ListCell   *cell;
+
+	foreach(cell, member->messages)
+	{
+		JoMessage  *message = lfirst(cell);
+
+		if (memcmp(&message->attempt.enrollment_id, &run->id,
+				   sizeof(pg_uuid_t)) == 0)
+		{
+			message->is_settled = true;
+			message->is_changed = true;
+		}
+	}
+}

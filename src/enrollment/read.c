@@ -1,0 +1,211 @@
+/*
+ * enrollment/read.c
+ *	  Reads what a batch needs, in a few passes.
+ *
+ * Events of the lane's window, hints that are due, then for every customer
+ * that one of them names: live runs, memory, messages and the bound row.
+ * Customers are looked up in the order of their ids, so that neighbours share
+ * index and heap pages.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "core/leaf.h"
+#include "core/live.h"
+#include "enrollment/read.h"
+#include "enrollment/rows.h"
+#include "enrollment/timer.h"
+
+/*
+ * Read the next events and give each to its customer.  An instant below the
+ * lane's own clock is lifted to it: instants are monotone along the ticket.
+ * When the window was cut, no timer may overtake an event that is still to be
+ * read, so timers stop before the last instant.
+ */
+static void
+read_events(JoBatch *batch)
+{
+	JoEvent    *events;
+	JoWindowEnd end;
+
+	batch->nevents = jo_event_window_read(&batch->cursor, batch->snapshot,
+										  batch->limit, batch->until, &events,
+										  &end);
+	for (int i = 0; i < batch->nevents; i++)
+	{
+		JoEvent    *event = &events[i];
+
+		event->instant = Max(event->instant, batch->cursor.clock);
+		batch->cursor.clock = event->instant;
+		jo_batch_add_event(batch, event);
+	}
+	batch->timer_limit = Min(batch->until, batch->clock.now);
+	if (end == JO_WINDOW_CUT)
+	{
+		batch->more = true;
+		if (batch->nevents > 0)
+			batch->timer_limit = Min(batch->timer_limit,
+									 batch->cursor.clock - 1);
+	}
+}
+
+static int
+compare_members(const ListCell *a, const ListCell *b)
+{
+	const JoMember *left = lfirst(a);
+	const JoMember *right = lfirst(b);
+
+	return strcmp(left->customer_id, right->customer_id);
+}
+
+/* Oldest entry first; the id decides between runs that began together. */
+static int
+compare_runs(const ListCell *a, const ListCell *b)
+{
+	const JoRun *left = lfirst(a);
+	const JoRun *right = lfirst(b);
+
+	if (left->entered_at != right->entered_at)
+		return left->entered_at < right->entered_at ? -1 : 1;
+	return memcmp(&left->id, &right->id, sizeof(pg_uuid_t));
+}
+
+/* Find the graph of a stored run and the step that it stands at. */
+static void
+bind_run(JoRun *run)
+{
+	run->graph = jo_graph(run->journey_id, run->version);
+	if (run->graph == NULL)
+		elog(ERROR, "journey %d has no version %d", run->journey_id,
+			 run->version);
+	for (int i = 0; i < run->graph->nsteps; i++)
+		if (jo_streq(run->graph->steps[i].name, run->step_name))
+		{
+			run->step = i;
+			return;
+		}
+	if (run->graph->error == NULL)
+		elog(ERROR, "journey \"%s\" version %d has no step \"%s\"",
+			 run->graph->name, run->version, run->step_name);
+}
+
+static void
+read_runs(JoBatch *batch, List *members)
+{
+	JoLive	   *live = jo_live_open(jo_leaf_oid(JO_ENROLLMENT, batch->lane, 0),
+									AccessShareLock);
+	ListCell   *cell;
+
+	foreach(cell, members)
+	{
+		JoMember   *member = lfirst(cell);
+		TupleTableSlot *slot;
+
+		CHECK_FOR_INTERRUPTS();
+		jo_live_find(live, batch->snapshot, member->customer_id);
+		while ((slot = jo_live_next(live)) != NULL)
+			member->runs = lappend(member->runs,
+								   jo_run_from_row(member, slot));
+		if (batch->sink->overlay_runs != NULL)
+			batch->sink->overlay_runs(batch, member);
+		list_sort(member->runs, compare_runs);
+		for (int i = 0; i < list_length(member->runs); i++)
+		{
+			JoRun	   *run = list_nth(member->runs, i);
+
+			bind_run(run);
+			member->now = Max(member->now, run->arrived_at);
+		}
+	}
+	jo_live_close(live);
+}
+
+static void
+read_memories(JoBatch *batch, List *members)
+{
+	JoLive	   *live = jo_live_open(jo_leaf_oid(JO_ENTRY_MEMORY, batch->lane,
+												0), AccessShareLock);
+	ListCell   *cell;
+
+	foreach(cell, members)
+	{
+		JoMember   *member = lfirst(cell);
+		TupleTableSlot *slot;
+
+		jo_live_find(live, batch->snapshot, member->customer_id);
+		while ((slot = jo_live_next(live)) != NULL)
+			jo_memory_keep(member, jo_memory_from_row(slot));
+	}
+	jo_live_close(live);
+}
+
+static void
+read_messages(JoBatch *batch, List *members)
+{
+	JoLive	   *live = jo_live_open(jo_leaf_oid(JO_MESSAGE, batch->lane, 0),
+									AccessShareLock);
+	ListCell   *cell;
+
+	foreach(cell, members)
+	{
+		JoMember   *member = lfirst(cell);
+		TupleTableSlot *slot;
+
+		jo_live_find(live, batch->snapshot, member->customer_id);
+		while ((slot = jo_live_next(live)) != NULL)
+			member->messages = lappend(member->messages,
+									   jo_message_from_row(member, slot));
+	}
+	jo_live_close(live);
+}
+
+/*
+ * Read the customers' own rows.  A binding that cannot be read stops the lane
+ * (and shows in health) rather than parking everybody.
+ */
+static void
+read_profiles(JoBatch *batch, List *members)
+{
+	int			n = list_length(members);
+	JoCustomer *customers = palloc0(n * sizeof(JoCustomer));
+	JoError    *error = NULL;
+
+	for (int i = 0; i < n; i++)
+		customers[i].customer_id =
+			((JoMember *) list_nth(members, i))->customer_id;
+	jo_customer_load(customers, n, &error);
+	if (error != NULL)
+		ereport(ERROR,
+				(errcode(MAKE_SQLSTATE(error->sqlstate[0], error->sqlstate[1],
+									   error->sqlstate[2], error->sqlstate[3],
+									   error->sqlstate[4])),
+				 errmsg("could not read the customers of lane %d: %s",
+						batch->lane, error->message),
+				 errhint("Repair the relation given to journey_orch.bind_customer() or its owner's rights; the lane goes on by itself.")));
+	for (int i = 0; i < n; i++)
+		((JoMember *) list_nth(members, i))->profile = customers[i];
+}
+
+/* Read all that the batch's customers have. */
+void
+jo_batch_read_members(JoBatch *batch)
+{
+	if (batch->members == NIL)
+		return;
+	list_sort(batch->members, compare_members);
+	read_runs(batch, batch->members);
+	read_memories(batch, batch->members);
+	read_messages(batch, batch->members);
+	read_profiles(batch, batch->members);
+}
+
+/* Read a batch: events, timers, and all that their customers have. */
+void
+jo_batch_read(JoBatch *batch)
+{
+	read_events(batch);
+	jo_timer_read(batch);
+	jo_batch_read_members(batch);
+}

@@ -1,0 +1,231 @@
+/*
+ * enrollment/round.c
+ *	  The order of things: one input of each customer at a time.
+ *
+ * A customer's inputs are his events, in order of ticket, and the due times of
+ * his runs and messages.  A due time before an event's instant comes first; at
+ * the same instant the event does.  A round takes the next input of every
+ * customer that has one, so customers move in lock-step and share waves, while
+ * each customer's own order stays strict.
+ *
+ * For an event: reports about messages, then the live runs (goal, exit rules,
+ * waiting step) until they rest, then the entry rules against the state that
+ * results.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "enrollment/batch.h"
+
+/* Rounds of pure timers for one customer before the batch is cut. */
+#define ROUNDS_PER_BATCH 200
+
+/* Is there a timer that may fire for this run? */
+static bool
+run_has_timer(const JoRun *run)
+{
+	return run->due_at != JO_NO_TIME && (run->state == JO_ENROLLMENT_WAITING ||
+								run->state == JO_ENROLLMENT_DELAYED);
+}
+
+/* The earliest due time of the customer's runs and messages. */
+static TimestampTz
+next_due(const JoMember *member)
+{
+	TimestampTz due = jo_message_next_due(member);
+	ListCell   *cell;
+
+	foreach(cell, member->runs)
+	{
+		const JoRun *run = lfirst(cell);
+
+		if (run_has_timer(run) && (due == JO_NO_TIME || run->due_at < due))
+			due = run->due_at;
+	}
+	return due;
+}
+
+/*
+ * Choose the member's next input; false when it has none.  Under the virtual
+ * clock the input's own instant is "now", so that many small steps of the clock
+ * and one big one give the same result.  A member's clock never goes back.
+ */
+static bool
+select_input(JoBatch *batch, JoMember *member)
+{
+	TimestampTz due = next_due(member);
+	TimestampTz now;
+
+	member->event = NULL;
+	if (member->next_event < list_length(member->events))
+		member->event = list_nth(member->events, member->next_event);
+
+	if (member->event != NULL &&
+		(due == JO_NO_TIME || due >= member->event->instant ||
+		 due > batch->timer_limit))
+	{
+		member->next_event++;
+		member->due = JO_NO_TIME;
+		now = member->event->instant;
+	}
+	else if (due != JO_NO_TIME && due <= batch->timer_limit)
+	{
+		if (member->event == NULL && ++member->rounds > ROUNDS_PER_BATCH)
+		{
+			batch->more = true;
+			return false;
+		}
+		member->event = NULL;
+		member->due = due;
+		now = due;
+	}
+	else
+		return false;
+	if (!batch->clock.is_virtual)
+		now = batch->clock.now;
+	member->now = Max(member->now, now);
+	return true;
+}
+
+/* The members that have an input, each with its input chosen. */
+static List *
+select_inputs(JoBatch *batch)
+{
+	List	   *active = NIL;
+	ListCell   *cell;
+
+	foreach(cell, batch->members)
+	{
+		JoMember   *member = lfirst(cell);
+
+		if (select_input(batch, member))
+			active = lappend(active, member);
+	}
+	return active;
+}
+
+/* Does a run have to end because its customer's row is gone? */
+static bool
+customer_is_missed(const JoBatch *batch, const JoRun *run)
+{
+	return batch->has_binding && !run->member->profile.exists &&
+		!run->graph->survives_customer &&
+		!run->graph->enters_without_customer;
+}
+
+/* What the input means to one run: an offer task, or NULL when it is settled. */
+static JoTask *
+offer_to(JoBatch *batch, JoRun *run)
+{
+	JoMember   *member = run->member;
+
+	if (run->state == JO_ENROLLMENT_ENDED ||
+		run->state == JO_ENROLLMENT_MOVING)
+		return NULL;
+	if (member->event == NULL &&
+		!(run_has_timer(run) && run->due_at <= member->due))
+		return NULL;
+	if (run->graph->error != NULL)
+	{
+		if (run->state != JO_ENROLLMENT_PARKED)
+			jo_run_park(batch, run, run->graph->error, NULL);
+		return NULL;
+	}
+	run->advances = 0;
+	if (customer_is_missed(batch, run))
+	{
+		run->event_id = member->event != NULL ? member->event->seq : 0;
+		jo_run_end(batch, run, "customer_deleted", true);
+		return NULL;
+	}
+	return jo_offer_task(batch, run);
+}
+
+/* Advance every moving run of these members until it is at rest. */
+static void
+advance_moving(JoBatch *batch, List *members)
+{
+	List	   *tasks = NIL;
+	ListCell   *member_cell;
+	ListCell   *run_cell;
+
+	foreach(member_cell, members)
+	{
+		JoMember   *member = lfirst(member_cell);
+
+		foreach(run_cell, member->runs)
+		{
+			JoRun	   *run = lfirst(run_cell);
+
+			if (run->state == JO_ENROLLMENT_MOVING)
+				tasks = lappend(tasks, jo_advance_task(batch, run));
+		}
+	}
+	jo_wave_run(batch, tasks);
+}
+
+static void
+offer_inputs(JoBatch *batch, List *members)
+{
+	List	   *tasks = NIL;
+	ListCell   *member_cell;
+	ListCell   *run_cell;
+
+	foreach(member_cell, members)
+	{
+		JoMember   *member = lfirst(member_cell);
+
+		if (member->event == NULL)
+			jo_message_due(batch, member);
+		else if (member->event->kind == JO_EVENT_KIND_MESSAGE)
+			jo_message_report(batch, member, member->event);
+		foreach(run_cell, member->runs)
+		{
+			JoTask	   *task = offer_to(batch, lfirst(run_cell));
+
+			if (task != NULL)
+				tasks = lappend(tasks, task);
+		}
+	}
+	jo_wave_run(batch, tasks);
+}
+
+static void
+try_entries(JoBatch *batch, List *members)
+{
+	List	   *tasks = NIL;
+	ListCell   *member_cell;
+	ListCell   *graph_cell;
+
+	foreach(member_cell, members)
+	{
+		JoMember   *member = lfirst(member_cell);
+		List	   *graphs;
+
+		if (member->event == NULL)
+			continue;
+		graphs = jo_graphs_entered_by(member->event->name,
+									  member->event->seq);
+		foreach(graph_cell, graphs)
+			tasks = lappend(tasks, jo_entry_task(batch, member,
+												 lfirst(graph_cell)));
+	}
+	jo_wave_run(batch, tasks);
+}
+
+/* Work through all inputs of the batch. */
+void
+jo_batch_compute(JoBatch *batch)
+{
+	List	   *members;
+
+	while ((members = select_inputs(batch)) != NIL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		offer_inputs(batch, members);
+		advance_moving(batch, members);
+		try_entries(batch, members);
+		advance_moving(batch, members);
+	}
+}

@@ -1,0 +1,67 @@
+/*
+ * enrollment/sink_logs.c
+ *	  What every sink that writes appends: step log, attempts, withdrawals.
+ */
+#include "postgres.h"
+
+#include "core/append.h"
+#include "core/leaf.h"
+#include "enrollment/rows.h"
+
+static void
+write_log(JoBatch *batch)
+{
+	int			segment = jo_leaf_current(JO_STEP_LOG, batch->lane);
+	JoAppend   *append;
+	ListCell   *cell;
+
+	if (batch->log == NIL)
+		return;
+	append = jo_append_begin(jo_leaf_oid(JO_STEP_LOG, batch->lane, segment));
+	foreach(cell, batch->log)
+	{
+		Datum		values[ROW_COLUMNS];
+		bool		isnull[ROW_COLUMNS];
+
+		jo_log_to_row(batch, segment, lfirst(cell), values, isnull);
+		jo_append_row(append, values, isnull);
+	}
+	jo_append_end(append);
+}
+
+static void
+write_attempts(JoBatch *batch)
+{
+	int			n = list_length(batch->attempts);
+	JoAttempt  *attempts;
+
+	if (n == 0)
+		return;
+	attempts = palloc(n * sizeof(JoAttempt));
+	for (int i = 0; i < n; i++)
+		attempts[i] = *(JoAttempt *) list_nth(batch->attempts, i);
+	jo_outbox_append(batch->lane, attempts, n);
+}
+
+static void
+write_withdrawals(JoBatch *batch)
+{
+	int			n = list_length(batch->withdrawals);
+	JoWithdrawal *withdrawals;
+
+	if (n == 0)
+		return;
+	withdrawals = palloc(n * sizeof(JoWithdrawal));
+	for (int i = 0; i < n; i++)
+		withdrawals[i] = *(JoWithdrawal *) list_nth(batch->withdrawals, i);
+	jo_withdrawal_append(batch->lane, withdrawals, n);
+}
+
+/* Append the batch's step log, attempts and withdrawals. */
+void
+jo_sink_append_logs(JoBatch *batch)
+{
+	write_log(batch);
+	write_attempts(batch);
+	write_withdrawals(batch);
+}

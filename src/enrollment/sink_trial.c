@@ -1,0 +1,152 @@
+/*
+ * enrollment/sink_trial.c
+ *	  The sink of run_here(): writes nothing that anybody could wait for.
+ *
+ * A trial inserts only.  Changed runs go to trial_enrollment, newest
+ * generation counts, and replace the stored ones for this transaction; logs,
+ * attempts and memory rows are inserted where they belong and vanish with the
+ * rollback.  No stored row is updated or deleted, so no worker meets a row
+ * lock, and no cursor is written, so no lane moves.
+ */
+#include "postgres.h"
+
+#include "core/append.h"
+#include "core/leaf.h"
+#include "core/live.h"
+#include "enrollment/rows.h"
+
+/* Append changed runs, ended ones too. */
+static void
+write_runs(JoBatch *batch)
+{
+	JoAppend   *append = jo_append_begin(jo_relation_oid("trial_enrollment"));
+	ListCell   *member_cell;
+	ListCell   *cell;
+
+	foreach(member_cell, batch->members)
+	{
+		JoMember   *member = lfirst(member_cell);
+
+		foreach(cell, member->runs)
+		{
+			JoRun	   *run = lfirst(cell);
+			Datum		values[ROW_COLUMNS];
+			bool		isnull[ROW_COLUMNS];
+
+			if (!run->is_changed)
+				continue;
+			run->generation++;
+			jo_run_to_row(batch->lane, run, values, isnull);
+			values[TRIAL_IS_ENDED] =
+				BoolGetDatum(run->state == JO_ENROLLMENT_ENDED);
+			jo_append_row(append, values, isnull);
+		}
+	}
+	jo_append_end(append);
+}
+
+static void
+write_memories(JoBatch *batch)
+{
+	JoAppend   *append = jo_append_begin(jo_leaf_oid(JO_ENTRY_MEMORY,
+													 batch->lane, 0));
+	ListCell   *member_cell;
+	ListCell   *cell;
+
+	foreach(member_cell, batch->members)
+	{
+		JoMember   *member = lfirst(member_cell);
+
+		foreach(cell, member->memories)
+		{
+			JoMemory   *memory = lfirst(cell);
+			Datum		values[ROW_COLUMNS];
+			bool		isnull[ROW_COLUMNS];
+
+			if (!memory->is_changed)
+				continue;
+			jo_memory_to_row(batch->lane, member, memory, values, isnull);
+			jo_append_row(append, values, isnull);
+		}
+	}
+	jo_append_end(append);
+}
+
+/* New messages only: what a stored one becomes is not seen by a later trial. */
+static void
+write_messages(JoBatch *batch)
+{
+	JoAppend   *append = jo_append_begin(jo_leaf_oid(JO_MESSAGE, batch->lane,
+													 0));
+	ListCell   *member_cell;
+	ListCell   *cell;
+
+	foreach(member_cell, batch->members)
+	{
+		JoMember   *member = lfirst(member_cell);
+
+		foreach(cell, member->messages)
+		{
+			JoMessage  *message = lfirst(cell);
+			Datum		values[ROW_COLUMNS];
+			bool		isnull[ROW_COLUMNS];
+
+			if (!message->is_changed || message->is_stored ||
+				message->is_settled)
+				continue;
+			jo_message_to_row(batch->lane, message, values, isnull);
+			jo_append_row(append, values, isnull);
+		}
+	}
+	jo_append_end(append);
+}
+
+static void
+write_batch(JoBatch *batch)
+{
+	write_runs(batch);
+	write_memories(batch);
+	write_messages(batch);
+	jo_sink_append_logs(batch);
+}
+
+static JoRun *
+find_run(const JoMember *member, const pg_uuid_t *id)
+{
+	ListCell   *cell;
+
+	foreach(cell, member->runs)
+	{
+		JoRun	   *run = lfirst(cell);
+
+		if (memcmp(&run->id, id, sizeof(pg_uuid_t)) == 0)
+			return run;
+	}
+	return NULL;
+}
+
+/* Let the newest trial row of each run stand for what is stored. */
+static void
+overlay_runs(JoBatch *batch, JoMember *member)
+{
+	JoLive	   *live = jo_live_open(jo_relation_oid("trial_enrollment"),
+									AccessShareLock);
+	TupleTableSlot *slot;
+
+	jo_live_find(live, batch->snapshot, member->customer_id);
+	while ((slot = jo_live_next(live)) != NULL)
+	{
+		JoRun	   *trial = jo_run_from_row(member, slot);
+		JoRun	   *stored = find_run(member, &trial->id);
+
+		if (DatumGetBool(slot->tts_values[TRIAL_IS_ENDED]))
+			trial->state = JO_ENROLLMENT_ENDED;
+		if (stored == NULL)
+			member->runs = lappend(member->runs, trial);
+		else if (trial->generation >= stored->generation)
+			*stored = *trial;
+	}
+	jo_live_close(live);
+}
+
+const JoSink jo_sink_trial = {"trial", write_batch, overlay_runs};

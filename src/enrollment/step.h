@@ -1,0 +1,121 @@
+/*
+ * enrollment/step.h
+ *	  What step code sees: one visit of one step by one run.
+ *
+ * Step code (step_*.c) is a set of pure functions.  It opens no relation,
+ * reads no clock and draws no random number; test/lint refuses the headers
+ * that could.  A step function is called on arrival; when it needs a value or
+ * a message it returns JO_VERDICT_ASK or JO_VERDICT_COMPOSE and is called again
+ * with the answer, as often as it likes ("stage" and "index" are its own
+ * memory in between).  The batch collects the requests of all runs and answers
+ * those for the same expression or template together: that is a wave.
+ *
+ * An error in an answer never reaches step code: the batch parks the run.
+ */
+#ifndef JO_STEP_H
+#define JO_STEP_H
+
+#include "core/clock.h"
+#include "journey/journey.h"
+
+/* The states of an enrollment; jo_enrollment_state_name() has the words. */
+typedef enum JoEnrollmentState
+{
+	JO_ENROLLMENT_MOVING,		/* only inside a batch */
+	JO_ENROLLMENT_WAITING,
+	JO_ENROLLMENT_DELAYED,
+	JO_ENROLLMENT_SENDING,
+	JO_ENROLLMENT_PARKED,
+	JO_ENROLLMENT_ENDED			/* the row is gone */
+} JoEnrollmentState;
+
+/* What a step function wants. */
+typedef enum JoVerdict
+{
+	JO_VERDICT_ASK,				/* the value of visit->ask */
+	JO_VERDICT_COMPOSE,			/* the message for channel visit->channel */
+	JO_VERDICT_GO,				/* to visit->next */
+	JO_VERDICT_BLOCK,			/* stay, in visit->state, until visit->due_at */
+	JO_VERDICT_END				/* the run is over */
+} JoVerdict;
+
+/* Why a message could be composed or not. */
+typedef enum JoComposed
+{
+	JO_COMPOSED,
+	JO_COMPOSED_NO_ADDRESS		/* the channel's address is NULL or empty */
+} JoComposed;
+
+/* A value to put into the context. */
+typedef struct JoOutput
+{
+	const char *name;
+	Oid			type;
+	Datum		value;
+	bool		isnull;
+} JoOutput;
+
+typedef struct JoVisit
+{
+	/* given */
+	const JoGraph *graph;
+	const JoStep *step;
+	const char *customer_id;
+	const char *timezone;		/* the run's: customer's, else the journey's */
+	TimestampTz now;			/* engine clock of the advance */
+	bool		is_holdout;
+
+	/* the step's own memory between calls; 0 on arrival */
+	int			stage;
+	int			index;
+
+	/* the answer to the last request */
+	Datum		value;
+	bool		isnull;
+	JoComposed	composed;
+
+	/* the request */
+	JoExpression *ask;
+	int			channel;		/* index into the step's channels */
+
+	/* what the verdict needs */
+	int			next;
+	JoEnrollmentState state;
+	TimestampTz due_at;			/* JO_NO_TIME: no timer */
+	const char *reason;			/* goes to the step log; NULL: nothing to say */
+	const char *arm;			/* of a split */
+	bool		sends;			/* enqueue what was composed for "channel" */
+	bool		awaits;			/* and stay until it settles */
+	List	   *outputs;		/* of JoOutput * */
+	bool		converts;
+	bool		has_value;
+	Datum		conversion_value;	/* numeric */
+	char	   *currency;
+} JoVisit;
+
+typedef JoVerdict (*JoStepFunction) (JoVisit *visit);
+
+extern JoVerdict jo_step_send(JoVisit *visit);
+extern JoVerdict jo_step_delay(JoVisit *visit);
+extern JoVerdict jo_step_wait(JoVisit *visit);
+extern JoVerdict jo_step_branch(JoVisit *visit);
+extern JoVerdict jo_step_split(JoVisit *visit);
+extern JoVerdict jo_step_update(JoVisit *visit);
+extern JoVerdict jo_step_exit(JoVisit *visit);
+
+/* A timer fired while the run stood at the step. */
+extern JoVerdict jo_step_delay_due(JoVisit *visit);
+extern JoVerdict jo_step_wait_due(JoVisit *visit);
+
+/* The message that a send step waited for has failed on its channel: set the
+ * visit up so that jo_step_send() tries the next one. */
+extern void jo_step_send_failed(JoVisit *visit, int channel);
+
+/* True when a condition's answer is true: NULL counts as false. */
+static inline bool
+jo_answer_is_true(const JoVisit *visit)
+{
+	return !visit->isnull && DatumGetBool(visit->value);
+}
+
+#endif							/* JO_STEP_H */

@@ -1,0 +1,15 @@
+/*
+ * enrollment/timer.h
+ *	  Timers of a lane (see timer.c).
+ */
+#ifndef JO_TIMER_H
+#define JO_TIMER_H
+
+#include "enrollment/batch.h"
+
+extern void jo_timer_read(JoBatch *batch);
+extern void jo_timer_arm(JoBatch *batch);
+extern void jo_timer_write(JoBatch *batch);
+extern TimestampTz jo_timer_next_due(JoBatch *batch);
+
+#endif							/* JO_TIMER_H */

@@ -1,0 +1,119 @@
+/*
+ * enrollment/wave.c
+ *	  Runs tasks until all are done, answering their requests in waves.
+ *
+ * In each wave every task goes on as far as it can.  Requests for the same
+ * expression are then answered by one evaluation over all rows that ask, and
+ * messages of the same template by one rendering: the cost per customer falls
+ * as the load rises.  An error in an answer ends only the task it concerns.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "enrollment/batch.h"
+
+/* Order by expression, so that equal requests stand together. */
+static int
+compare_by_expression(const void *a, const void *b)
+{
+	const JoTask *left = *(JoTask *const *) a;
+	const JoTask *right = *(JoTask *const *) b;
+
+	return (left->expression > right->expression) -
+		(left->expression < right->expression);
+}
+
+/* Answer n requests for one expression. */
+static void
+answer_expression(JoTask **tasks, int n, JoError **errors)
+{
+	const JoVariables **rows = palloc(n * sizeof(JoVariables *));
+	Datum	   *values = palloc(n * sizeof(Datum));
+	bool	   *isnull = palloc(n * sizeof(bool));
+
+	for (int i = 0; i < n; i++)
+		rows[i] = tasks[i]->variables;
+	jo_expression_evaluate(tasks[0]->expression, n, rows, values, isnull,
+						   errors);
+	for (int i = 0; i < n; i++)
+	{
+		tasks[i]->value = values[i];
+		tasks[i]->isnull = isnull[i];
+	}
+}
+
+static void
+answer_values(JoTask **tasks, int n, JoError **errors)
+{
+	int			start = 0;
+
+	qsort(tasks, n, sizeof(JoTask *), compare_by_expression);
+	while (start < n)
+	{
+		int			end = start + 1;
+
+		while (end < n && tasks[end]->expression == tasks[start]->expression)
+			end++;
+		answer_expression(tasks + start, end - start, errors + start);
+		start = end;
+	}
+}
+
+/* Answer all requests of one kind; returns the tasks that go on. */
+static List *
+answer(JoBatch *batch, List *asking, JoRequest request)
+{
+	int			n = 0;
+	JoTask	  **tasks = palloc(Max(1, list_length(asking)) * sizeof(JoTask *));
+	JoError   **errors;
+	List	   *alive = NIL;
+	ListCell   *cell;
+
+	foreach(cell, asking)
+	{
+		JoTask	   *task = lfirst(cell);
+
+		if (task->request == request)
+			tasks[n++] = task;
+	}
+	if (n == 0)
+		return NIL;
+	errors = palloc0(n * sizeof(JoError *));
+	if (request == JO_REQUEST_VALUE)
+		answer_values(tasks, n, errors);
+	else
+		jo_compose(batch, tasks, n, errors);
+	for (int i = 0; i < n; i++)
+	{
+		if (errors[i] != NULL)
+			tasks[i]->fail(batch, tasks[i], errors[i]);
+		else
+			alive = lappend(alive, tasks[i]);
+	}
+	return alive;
+}
+
+/* Run all tasks to their end. */
+void
+jo_wave_run(JoBatch *batch, List *tasks)
+{
+	while (tasks != NIL)
+	{
+		List	   *asking = NIL;
+		ListCell   *cell;
+
+		CHECK_FOR_INTERRUPTS();
+		foreach(cell, tasks)
+		{
+			JoTask	   *task = lfirst(cell);
+
+			if (!task->resume(batch, task))
+				asking = lappend(asking, task);
+		}
+		if (asking == NIL)
+			break;
+		tasks = list_concat(answer(batch, asking, JO_REQUEST_VALUE),
+							answer(batch, asking, JO_REQUEST_MESSAGE));
+	}
+}
