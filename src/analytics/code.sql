@@ -1,0 +1,240 @@
+/* analytics: views over the step log and the live rows, one stated grain each */
+
+CREATE OR REPLACE VIEW journey_orch.enrollment_status AS
+WITH live AS
+(
+  SELECT e.enrollment_id, e.journey_id, e.version, e.customer_id, e.key,
+         e.step, e.state, e.entered_at, e.arrived_at, e.due_at, e.context,
+         e.error
+  FROM journey_orch.enrollment AS e
+  WHERE NOT EXISTS (SELECT FROM journey_orch.trial_enrollment AS t
+                    WHERE t.enrollment_id = e.enrollment_id)
+  UNION ALL
+  SELECT t.enrollment_id, t.journey_id, t.version, t.customer_id, t.key,
+         t.step, t.state, t.entered_at, t.arrived_at, t.due_at, t.context,
+         t.error
+  FROM (SELECT DISTINCT ON (enrollment_id) *
+        FROM journey_orch.trial_enrollment
+        ORDER BY enrollment_id, generation DESC) AS t
+  WHERE NOT t.is_ended
+)
+SELECT live.enrollment_id, j.name AS journey, live.version, live.customer_id,
+       live.key, live.step, live.state, live.entered_at, live.arrived_at,
+       live.due_at, NULL::timestamptz AS ended_at, NULL::text AS exit_reason,
+       live.context, live.error
+FROM live
+JOIN journey_orch.journey AS j USING (journey_id)
+UNION ALL
+SELECT ended.enrollment_id, j.name, ended.version, ended.customer_id,
+       ended.key, ended.from_step, 'ended', entered.clock, ended.arrived_at,
+       NULL, ended.clock, ended.reason, NULL, NULL
+FROM journey_orch.step_log AS ended
+JOIN journey_orch.step_log AS entered
+  ON entered.enrollment_id = ended.enrollment_id
+ AND entered.lane = ended.lane
+ AND entered.outcome = 'entered'
+JOIN journey_orch.journey AS j ON j.journey_id = ended.journey_id
+WHERE ended.outcome = 'ended';
+
+COMMENT ON VIEW journey_orch.enrollment_status IS
+'One row per enrollment, live or ended (while the step log keeps it).';
+COMMENT ON COLUMN journey_orch.enrollment_status.enrollment_id IS 'Id of the run; computed from journey and entry event, so it is the same after a replay.';
+COMMENT ON COLUMN journey_orch.enrollment_status.journey IS 'Name of the journey.';
+COMMENT ON COLUMN journey_orch.enrollment_status.version IS 'Version of the definition that the run follows.';
+COMMENT ON COLUMN journey_orch.enrollment_status.customer_id IS 'The customer, as text.';
+COMMENT ON COLUMN journey_orch.enrollment_status.key IS 'Business key of the run (entry.key), NULL without one.';
+COMMENT ON COLUMN journey_orch.enrollment_status.step IS 'Step where the run stands, or stood when it ended.';
+COMMENT ON COLUMN journey_orch.enrollment_status.state IS 'waiting, delayed, sending, parked or ended.';
+COMMENT ON COLUMN journey_orch.enrollment_status.entered_at IS 'Engine clock of the entry.';
+COMMENT ON COLUMN journey_orch.enrollment_status.arrived_at IS 'Engine clock of the arrival at the step.';
+COMMENT ON COLUMN journey_orch.enrollment_status.due_at IS 'Engine clock at which a timer moves the run; NULL when only an event can.';
+COMMENT ON COLUMN journey_orch.enrollment_status.ended_at IS 'Engine clock of the end; NULL while live.';
+COMMENT ON COLUMN journey_orch.enrollment_status.exit_reason IS 'Why it ended: the exit step''s reason, goal, or the exit rule''s reason.';
+COMMENT ON COLUMN journey_orch.enrollment_status.context IS 'What steps have put into the context; NULL when ended.';
+COMMENT ON COLUMN journey_orch.enrollment_status.error IS 'Of a parked run: sqlstate, message, expression.';
+
+CREATE OR REPLACE VIEW journey_orch.parked_enrollment AS
+SELECT e.enrollment_id, e.journey, e.version, e.customer_id, e.key, e.step,
+       e.error ->> 'message' AS error,
+       e.error ->> 'sqlstate' AS sqlstate,
+       e.error ->> 'expression' AS expression,
+       1 AS attempts,
+       p.parked_at
+FROM journey_orch.enrollment_status AS e
+JOIN LATERAL (SELECT max(l.clock) AS parked_at
+              FROM journey_orch.step_log AS l
+              WHERE l.enrollment_id = e.enrollment_id
+                AND l.outcome = 'parked') AS p ON true
+WHERE e.state = 'parked';
+
+COMMENT ON VIEW journey_orch.parked_enrollment IS
+'One row per enrollment that an error has stopped and that waits for an operator.';
+COMMENT ON COLUMN journey_orch.parked_enrollment.enrollment_id IS 'Id of the run.';
+COMMENT ON COLUMN journey_orch.parked_enrollment.journey IS 'Name of the journey.';
+COMMENT ON COLUMN journey_orch.parked_enrollment.version IS 'Version that the run follows.';
+COMMENT ON COLUMN journey_orch.parked_enrollment.customer_id IS 'The customer.';
+COMMENT ON COLUMN journey_orch.parked_enrollment.key IS 'Business key of the run.';
+COMMENT ON COLUMN journey_orch.parked_enrollment.step IS 'Step where it stands.';
+COMMENT ON COLUMN journey_orch.parked_enrollment.error IS 'The error''s message.';
+COMMENT ON COLUMN journey_orch.parked_enrollment.sqlstate IS 'The error''s SQLSTATE.';
+COMMENT ON COLUMN journey_orch.parked_enrollment.expression IS 'The expression that raised it, if one did.';
+COMMENT ON COLUMN journey_orch.parked_enrollment.attempts IS 'How often the step was tried.';
+COMMENT ON COLUMN journey_orch.parked_enrollment.parked_at IS 'Engine clock of the error.';
+
+CREATE OR REPLACE VIEW journey_orch.journey_status AS
+SELECT d.journey, d.version, d.state,
+       COALESCE(l.entered, 0) AS entered,
+       COALESCE(e.active, 0) AS active,
+       COALESCE(l.ended, 0) AS ended,
+       COALESCE(l.converted, 0) AS converted,
+       COALESCE(e.parked, 0) AS parked,
+       COALESCE(l.refused, 0) AS refused,
+       d.published_at
+FROM journey_orch.journey_definition AS d
+JOIN journey_orch.journey AS j ON j.name = d.journey
+LEFT JOIN (SELECT journey_id, version,
+                  count(*) FILTER (WHERE outcome = 'entered') AS entered,
+                  count(*) FILTER (WHERE outcome = 'ended') AS ended,
+                  count(*) FILTER (WHERE outcome = 'refused') AS refused,
+                  count(DISTINCT enrollment_id)
+                    FILTER (WHERE outcome = 'converted') AS converted
+           FROM journey_orch.step_log
+           GROUP BY journey_id, version) AS l
+  ON l.journey_id = j.journey_id
+ AND l.version = d.version
+LEFT JOIN (SELECT journey_id, version, count(*) AS active,
+                  count(*) FILTER (WHERE state = 'parked') AS parked
+           FROM journey_orch.enrollment
+           GROUP BY journey_id, version) AS e
+  ON e.journey_id = j.journey_id
+ AND e.version = d.version;
+
+COMMENT ON VIEW journey_orch.journey_status IS
+'One row per journey and version: how many people went where. entered = active + ended.';
+COMMENT ON COLUMN journey_orch.journey_status.journey IS 'Name of the journey.';
+COMMENT ON COLUMN journey_orch.journey_status.version IS 'Version of the definition.';
+COMMENT ON COLUMN journey_orch.journey_status.state IS 'State of this version; see view journey_definition.';
+COMMENT ON COLUMN journey_orch.journey_status.entered IS 'Enrollments started.';
+COMMENT ON COLUMN journey_orch.journey_status.active IS 'Enrollments live now, parked ones included.';
+COMMENT ON COLUMN journey_orch.journey_status.ended IS 'Enrollments ended.';
+COMMENT ON COLUMN journey_orch.journey_status.converted IS 'Enrollments with at least one conversion.';
+COMMENT ON COLUMN journey_orch.journey_status.parked IS 'Live enrollments that wait for an operator.';
+COMMENT ON COLUMN journey_orch.journey_status.refused IS 'Entries refused by policy (re-entry, cool-down, absent customer) or by an error.';
+COMMENT ON COLUMN journey_orch.journey_status.published_at IS 'Real time of the version''s newest publication; NULL: never.';
+
+CREATE OR REPLACE VIEW journey_orch.funnel AS
+SELECT f.journey, f.version, f.step, f.position, f.entered, f.departed,
+       f.entered - f.departed AS waiting,
+       f.entered::numeric /
+         NULLIF(first_value(f.entered) OVER w, 0) AS share_of_start,
+       f.entered::numeric /
+         NULLIF(lag(f.entered) OVER w, 0) AS share_of_previous
+FROM (SELECT j.name AS journey, s.version, s.step, s.position,
+             COALESCE(a.entered, 0) AS entered,
+             COALESCE(b.departed, 0) AS departed
+      FROM journey_orch.journey AS j
+      JOIN journey_orch.journey_step AS s USING (journey_id)
+      LEFT JOIN (SELECT journey_id, version, to_step, count(*) AS entered
+                 FROM journey_orch.step_log
+                 WHERE outcome = ANY ('{entered,advanced}')
+                 GROUP BY journey_id, version, to_step) AS a
+        ON a.journey_id = s.journey_id
+       AND a.version = s.version
+       AND a.to_step = s.step
+      LEFT JOIN (SELECT journey_id, version, from_step, count(*) AS departed
+                 FROM journey_orch.step_log
+                 WHERE outcome = ANY ('{advanced,ended}')
+                 GROUP BY journey_id, version, from_step) AS b
+        ON b.journey_id = s.journey_id
+       AND b.version = s.version
+       AND b.from_step = s.step) AS f
+WINDOW w AS (PARTITION BY f.journey, f.version ORDER BY f.position);
+
+COMMENT ON VIEW journey_orch.funnel IS
+'One row per journey, version and step, in breadth-first order from the start: entered = departed + waiting.';
+COMMENT ON COLUMN journey_orch.funnel.journey IS 'Name of the journey.';
+COMMENT ON COLUMN journey_orch.funnel.version IS 'Version of the definition.';
+COMMENT ON COLUMN journey_orch.funnel.step IS 'Name of the step.';
+COMMENT ON COLUMN journey_orch.funnel.position IS 'Place of the step, breadth-first from the start, from 0.';
+COMMENT ON COLUMN journey_orch.funnel.entered IS 'Arrivals at the step; a loop counts each one.';
+COMMENT ON COLUMN journey_orch.funnel.departed IS 'Departures from the step, ends included.';
+COMMENT ON COLUMN journey_orch.funnel.waiting IS 'Runs that stand at the step now: entered - departed.';
+COMMENT ON COLUMN journey_orch.funnel.share_of_start IS 'entered / entered of the first step.';
+COMMENT ON COLUMN journey_orch.funnel.share_of_previous IS 'entered / entered of the step one position before.';
+
+CREATE OR REPLACE VIEW journey_orch.step_flow AS
+SELECT j.name AS journey, l.version, l.from_step, l.to_step,
+       count(*) AS advances,
+       count(DISTINCT l.customer_id) AS customers,
+       percentile_cont(0.5) WITHIN GROUP
+         (ORDER BY l.clock - l.arrived_at) AS median_dwell
+FROM journey_orch.step_log AS l
+JOIN journey_orch.journey AS j USING (journey_id)
+WHERE l.outcome = ANY ('{entered,advanced,ended}')
+GROUP BY j.name, l.version, l.from_step, l.to_step;
+
+COMMENT ON VIEW journey_orch.step_flow IS
+'One row per journey, version and edge that was taken. from_step NULL: entry. to_step NULL: end.';
+COMMENT ON COLUMN journey_orch.step_flow.journey IS 'Name of the journey.';
+COMMENT ON COLUMN journey_orch.step_flow.version IS 'Version of the definition.';
+COMMENT ON COLUMN journey_orch.step_flow.from_step IS 'Step that was left; NULL: the entry.';
+COMMENT ON COLUMN journey_orch.step_flow.to_step IS 'Step that was reached; NULL: the run ended.';
+COMMENT ON COLUMN journey_orch.step_flow.advances IS 'How often the edge was taken.';
+COMMENT ON COLUMN journey_orch.step_flow.customers IS 'Different customers who took it.';
+COMMENT ON COLUMN journey_orch.step_flow.median_dwell IS 'Median time between arrival at from_step and this advance (engine clock).';
+
+CREATE OR REPLACE VIEW journey_orch.exit_reason AS
+SELECT j.name AS journey, l.version, l.reason,
+       count(*) AS enrollments
+FROM journey_orch.step_log AS l
+JOIN journey_orch.journey AS j USING (journey_id)
+WHERE l.outcome = 'ended'
+GROUP BY j.name, l.version, l.reason;
+
+COMMENT ON VIEW journey_orch.exit_reason IS
+'One row per journey, version and reason for which enrollments ended.';
+COMMENT ON COLUMN journey_orch.exit_reason.journey IS 'Name of the journey.';
+COMMENT ON COLUMN journey_orch.exit_reason.version IS 'Version of the definition.';
+COMMENT ON COLUMN journey_orch.exit_reason.reason IS 'Reason of the exit step, goal, or the exit rule''s reason.';
+COMMENT ON COLUMN journey_orch.exit_reason.enrollments IS 'Enrollments that ended so.';
+
+CREATE OR REPLACE VIEW journey_orch.conversion AS
+SELECT j.name AS journey, l.version, a.arm, l.currency,
+       COALESCE(n.entered, 0) AS entered,
+       count(*) AS conversions,
+       count(DISTINCT l.customer_id) AS customers,
+       sum(l.value) AS value,
+       count(DISTINCT l.enrollment_id)::numeric
+         / NULLIF(n.entered, 0) AS rate
+FROM journey_orch.step_log AS l
+JOIN journey_orch.journey AS j USING (journey_id)
+LEFT JOIN (SELECT DISTINCT ON (enrollment_id) enrollment_id, arm
+           FROM journey_orch.step_log
+           WHERE arm IS NOT NULL
+           ORDER BY enrollment_id, visit DESC) AS a
+  ON a.enrollment_id = l.enrollment_id
+LEFT JOIN (SELECT journey_id, version, count(*) AS entered
+           FROM journey_orch.step_log
+           WHERE outcome = 'entered'
+           GROUP BY journey_id, version) AS n
+  ON n.journey_id = l.journey_id
+ AND n.version = l.version
+WHERE l.outcome = 'converted'
+GROUP BY j.name, l.version, a.arm, l.currency, n.entered;
+
+COMMENT ON VIEW journey_orch.conversion IS
+'One row per journey, version, arm and currency with at least one conversion. Amounts of different currencies are never added.';
+COMMENT ON COLUMN journey_orch.conversion.journey IS 'Name of the journey.';
+COMMENT ON COLUMN journey_orch.conversion.version IS 'Version of the definition.';
+COMMENT ON COLUMN journey_orch.conversion.arm IS 'Newest arm of the run; NULL: it met no split.';
+COMMENT ON COLUMN journey_orch.conversion.currency IS 'Currency of value; NULL: none was given.';
+COMMENT ON COLUMN journey_orch.conversion.entered IS 'Enrollments of the journey and version, all arms.';
+COMMENT ON COLUMN journey_orch.conversion.conversions IS 'Conversions; a run may convert more than once.';
+COMMENT ON COLUMN journey_orch.conversion.customers IS 'Different customers who converted.';
+COMMENT ON COLUMN journey_orch.conversion.value IS 'Sum of the conversions'' values.';
+COMMENT ON COLUMN journey_orch.conversion.rate IS 'Enrollments that converted / entered.';
+
+GRANT SELECT ON journey_orch.enrollment_status, journey_orch.parked_enrollment,
+  journey_orch.journey_status, journey_orch.funnel, journey_orch.step_flow,
+  journey_orch.exit_reason, journey_orch.conversion
+TO journey_orch_analyst, journey_orch_operator;

@@ -1,0 +1,117 @@
+/* operation: is the house in order */
+
+/* Newest cursor of each lane. */
+CREATE OR REPLACE VIEW journey_orch._lane_position AS
+SELECT DISTINCT ON (lane) *
+FROM journey_orch.lane_cursor
+ORDER BY lane, batch DESC;
+
+COMMENT ON VIEW journey_orch._lane_position IS
+'One row per lane that has run: its newest cursor.';
+
+/* Each law is one row: holds, or detail says what does not.  One statement, so
+   one snapshot: it may run beside busy workers. */
+CREATE OR REPLACE FUNCTION journey_orch.verify(depth text DEFAULT 'quick')
+RETURNS TABLE (law text, holds boolean, detail text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF depth IS NULL OR depth NOT IN ('quick', 'full') THEN
+    RAISE EXCEPTION 'verify() knows no depth %', coalesce('"' || depth || '"', 'NULL')
+      USING ERRCODE = CASE WHEN depth IS NULL THEN '22004' ELSE '22023' END,
+            HINT = 'Use ''quick'' or ''full''.';
+  END IF;
+  RETURN QUERY
+  WITH position AS MATERIALIZED (SELECT * FROM journey_orch._lane_position),
+  captured AS
+  (
+    SELECT e.lane, count(*) AS events,
+           count(*) FILTER (WHERE NOT coalesce(pg_visible_in_snapshot(e.xid, p.s1), false)
+                              AND NOT coalesce(p.s2 IS NOT NULL AND e.seq <= p.seq
+                                               AND pg_visible_in_snapshot(e.xid, p.s2), false)) AS pending
+    FROM journey_orch.event AS e
+    LEFT JOIN position AS p USING (lane)
+    GROUP BY e.lane
+  ),
+  entered AS MATERIALIZED
+  (
+    SELECT l.enrollment_id, count(*) FILTER (WHERE l.outcome = 'entered') AS entries,
+           count(*) FILTER (WHERE l.outcome = 'ended') AS ends,
+           max(l.visit) FILTER (WHERE l.outcome IN ('entered', 'advanced')) AS visit,
+           count(*) FILTER (WHERE l.outcome IN ('entered', 'advanced')) AS visits
+    FROM journey_orch.step_log AS l
+    WHERE l.enrollment_id IS NOT NULL
+    GROUP BY l.enrollment_id
+  ),
+  finding AS
+  (
+    SELECT 1 AS n, 'captured = applied + pending' AS law, 'lane' AS thing, count(*) AS broken,
+           min(format('lane %s: %s captured, %s applied, %s pending', c.lane, c.events,
+                      coalesce(p.applied, 0), c.pending)) AS example
+    FROM captured AS c
+    LEFT JOIN position AS p USING (lane)
+    WHERE c.events <> coalesce(p.applied, 0) + c.pending
+    UNION ALL
+    SELECT 2, 'entered = active + ended', 'lane', count(*),
+           min(format('lane %s: %s entered, %s ended, %s active', p.lane, p.entered, p.ended,
+                      coalesce(a.active, 0)))
+    FROM position AS p
+    LEFT JOIN (SELECT lane, count(*) AS active FROM journey_orch.enrollment GROUP BY lane) AS a USING (lane)
+    WHERE p.entered <> p.ended + coalesce(a.active, 0)
+    UNION ALL
+    SELECT 3, 'one entry, at most one end', 'enrollment', count(*), min(e.enrollment_id::text)
+    FROM entered AS e
+    WHERE e.entries <> 1 OR e.ends > 1
+    UNION ALL
+    SELECT 4, 'visits are numbered without a gap', 'enrollment', count(*), min(e.enrollment_id::text)
+    FROM entered AS e
+    WHERE e.visit <> e.visits
+    UNION ALL
+    SELECT 5, 'the step log folds into the enrollments', 'enrollment', count(*),
+           min(coalesce(r.enrollment_id, e.enrollment_id)::text)
+    FROM (SELECT * FROM entered WHERE ends = 0) AS e
+    FULL JOIN journey_orch.enrollment AS r USING (enrollment_id)
+    WHERE e.enrollment_id IS NULL OR r.enrollment_id IS NULL OR e.visit <> r.visit
+    UNION ALL
+    SELECT 6, 'one row per message and attempt', 'attempt', count(*), min(d.id::text)
+    FROM (SELECT o.id, o.attempt FROM journey_orch.outbox AS o
+          GROUP BY o.id, o.attempt HAVING count(*) > 1) AS d
+    UNION ALL
+    SELECT 7, 'everything due has a timer to come', 'enrollment', count(*), min(r.enrollment_id::text)
+    FROM journey_orch.enrollment AS r
+    LEFT JOIN position AS p USING (lane)
+    WHERE r.due_at IS NOT NULL AND r.state IN ('waiting', 'delayed')
+      AND NOT EXISTS (SELECT FROM journey_orch.timer AS t
+                      WHERE t.lane = r.lane AND t.customer_id = r.customer_id
+                        AND (t.due_at <= r.due_at OR t.due_at = p.timer_due)
+                        AND (t.due_at, t.timer_id) > (p.timer_due, p.timer_id))
+    UNION ALL
+    SELECT 8, 'steps follow one another', 'advance', count(*), min(b.enrollment_id::text)
+    FROM journey_orch.step_log AS b
+    JOIN journey_orch.step_log AS a
+      ON a.enrollment_id = b.enrollment_id AND a.lane = b.lane AND a.visit = b.visit - 1
+     AND a.outcome IN ('entered', 'advanced')
+    WHERE depth = 'full' AND b.outcome = 'advanced'
+      AND (a.to_step IS DISTINCT FROM b.from_step OR a.clock > b.clock)
+    UNION ALL
+    SELECT 9, 'live runs stand where the log left them', 'enrollment', count(*), min(r.enrollment_id::text)
+    FROM journey_orch.enrollment AS r
+    JOIN journey_orch.step_log AS l
+      ON l.enrollment_id = r.enrollment_id AND l.lane = r.lane AND l.visit = r.visit
+     AND l.outcome IN ('entered', 'advanced')
+    WHERE depth = 'full' AND (l.to_step <> r.step OR l.clock <> r.arrived_at)
+  )
+  SELECT f.law, f.broken = 0,
+         CASE WHEN f.broken > 0 THEN format('%s %s(s), for example %s', f.broken, f.thing, f.example) END
+  FROM finding AS f
+  WHERE depth = 'full' OR f.n < 8
+  ORDER BY f.n;
+END
+$$;
+
+REVOKE ALL ON FUNCTION journey_orch.verify(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.verify(text) TO journey_orch_operator;
+
+COMMENT ON FUNCTION journey_orch.verify(text) IS
+'Checks the conservation laws: one row per law, "holds", and in "detail" how many things break it, with an example. "quick" counts; "full" also follows every run through the step log.';
