@@ -64,8 +64,8 @@ sub run_once
 	my $set_up = sub {
 		my ($script, @variables) = @_;
 		$node->command_ok([ 'psql', '-qXAt', '-v', 'ON_ERROR_STOP=1', (map { ('-v', $_) } @variables),
-			'-d', $node->connstr($db), '-f', "$tree/test/cdnow/$script" ], "$db: $script")
-		  or BAIL_OUT("$script failed");
+			'-d', $node->connstr($db), '-f', "$tree/test/cdnow/$script" ], "$db: $script");
+		BAIL_OUT("$script failed") unless Test::More->builder->is_passing;
 	};
 
 	$node->safe_psql('postgres', "CREATE DATABASE $db");
