@@ -138,7 +138,10 @@ is_good_pattern(Node *node)
 	return backslashes % 2 == 0;
 }
 
-/* jsonb_build_object() raises on an odd count, and on a key that is NULL. */
+/*
+ * jsonb_build_object() raises on an odd count, and on a key that is NULL or no
+ * scalar.
+ */
 static bool
 are_good_pairs(List *arguments)
 {
@@ -146,9 +149,10 @@ are_good_pairs(List *arguments)
 		return false;
 	for (int i = 0; i < list_length(arguments); i += 2)
 	{
-		Node	   *key = list_nth(arguments, i);
+		Const	   *key = list_nth(arguments, i);
 
-		if (!IsA(key, Const) || ((Const *) key)->constisnull)
+		if (!IsA(key, Const) || key->constisnull ||
+			(key->consttype != TEXTOID && key->consttype != UNKNOWNOID))
 			return false;
 	}
 	return true;
