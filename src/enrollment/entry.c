@@ -156,6 +156,12 @@ entry_resume(JoBatch *batch, JoTask *task)
 						   graph->error);
 			return true;
 		}
+		if (member->profile.error != NULL)
+		{
+			jo_log_refusal(batch, member, graph, NULL, "customer_error",
+						   member->profile.error);
+			return true;
+		}
 		if (batch->has_binding && !member->profile.exists &&
 			!graph->enters_without_customer)
 		{

@@ -119,6 +119,7 @@ static JoTask *
 offer_to(JoBatch *batch, JoRun *run)
 {
 	JoMember   *member = run->member;
+	const JoError *error;
 
 	if (run->state == JO_ENROLLMENT_ENDED ||
 		run->state == JO_ENROLLMENT_MOVING)
@@ -126,10 +127,12 @@ offer_to(JoBatch *batch, JoRun *run)
 	if (member->event == NULL &&
 		!(run_has_timer(run) && run->due_at <= member->due))
 		return NULL;
-	if (run->graph->error != NULL)
+	error = run->graph->error != NULL ? run->graph->error :
+		member->profile.error;
+	if (error != NULL)
 	{
 		if (run->state != JO_ENROLLMENT_PARKED)
-			jo_run_park(batch, run, run->graph->error, NULL);
+			jo_run_park(batch, run, error, NULL);
 		return NULL;
 	}
 	run->advances = 0;
