@@ -197,6 +197,20 @@ jo_channel_find(const char *name)
 	return &entry->channel;
 }
 
+List *
+jo_channel_names(void)
+{
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	jo_channel_cache_begin();
+	foreach(cell, entries)
+		names = lappend(names,
+						pstrdup(((ChannelEntry *) lfirst(cell))->channel.name));
+	jo_channel_cache_end();
+	return names;
+}
+
 /* ---- names of journeys ---- */
 
 static void
@@ -304,6 +318,7 @@ jo_channel_ensure_granted(const char *name, bool *is_stream)
 				 errmsg("permission denied for channel \"%s\"", name),
 				 errhint("An operator may call journey_orch.grant_channel('%s', '%s').",
 						 name, GetUserNameFromId(GetUserId(), false))));
-	*is_stream = strcmp(entry->channel.drain, "stream") == 0;
+	if (is_stream != NULL)
+		*is_stream = strcmp(entry->channel.drain, "stream") == 0;
 	jo_channel_cache_end();
 }

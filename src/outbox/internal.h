@@ -59,8 +59,11 @@ extern void jo_channel_init(void);
 extern void jo_channel_ensure_exists(const char *name);
 
 /* Raise 42704 without the channel, 42501 unless the current user may drain
- * it.  *is_stream: it is drained by change-data-capture. */
+ * it.  *is_stream (may be NULL): it is drained by change-data-capture. */
 extern void jo_channel_ensure_granted(const char *name, bool *is_stream);
+
+/* Names of all channels (char *), in CurrentMemoryContext. */
+extern List *jo_channel_names(void);
 
 /* Is the current user an operator (or superuser)? */
 extern bool jo_is_operator(void);
@@ -126,6 +129,12 @@ typedef struct JoGate JoGate;
 extern JoGate *jo_gate_begin(int lane, TimestampTz clock, Snapshot snapshot);
 extern JoGateVerdict jo_gate_check(JoGate *gate, TupleTableSlot *slot);
 extern void jo_gate_end(JoGate *gate);
+
+/* ---- enqueue.c ---- */
+
+/* What jo_message_id_place() wrote. */
+extern void jo_message_id_read(const pg_uuid_t *id, int *lane,
+							   int64 *position);
 
 /* ---- claim_log.c: rows of claim and claim_outcome ---- */
 
@@ -230,6 +239,20 @@ extern void jo_message_event(JoEvent *event, const char *status,
 extern void jo_report_event(JoEvent *event, const char *status,
 							TupleTableSlot *slot, TimestampTz at,
 							Jsonb *detail);
+
+/* ---- bell.c ---- */
+
+extern void jo_bell_init(void);
+
+/* Ring at the commit of this transaction. */
+extern void jo_bell_pull(void);
+
+/* Sleep until it rings: prepare before the look that finds nothing, so that no
+ * ring is missed; leave at the end.  Only if it exists. */
+extern bool jo_bell_exists(void);
+extern void jo_bell_prepare(void);
+extern void jo_bell_sleep(long milliseconds);
+extern void jo_bell_leave(void);
 
 /* ---- relay.c: what claim, ack, nack and extend share ---- */
 
