@@ -270,7 +270,8 @@ write_losses(JoClaiming *claiming)
 
 		if (loss->dead.count > 0)
 			jo_claim_outcome_append(loss->claim->claim_id, "dead",
-									loss->dead.ids, loss->dead.count, 0, NULL);
+									loss->dead.ids, loss->dead.count, 0,
+									jo_failure_detail(loss->error, true));
 		if (count > 0)
 			jo_claim_outcome_append(loss->claim->claim_id, "reoffered",
 									loss->reoffered.ids,
@@ -362,7 +363,6 @@ Datum
 journey_orch_claim(PG_FUNCTION_ARGS)
 {
 	JoClaiming	claiming = {0};
-	bool		is_stream;
 
 	jo_relay_begin("journey_orch.claim()");
 	ensure_arguments(fcinfo);
@@ -370,14 +370,7 @@ journey_orch_claim(PG_FUNCTION_ARGS)
 	claiming.claim.relay = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	claiming.claim.claimed_by = GetUserId();
 	claiming.max_messages = PG_GETARG_INT32(2);
-	jo_channel_ensure_granted(claiming.claim.channel, &is_stream);
-	if (is_stream)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("channel \"%s\" is drained as a stream",
-						claiming.claim.channel),
-				 errdetail("Its messages count as handed over when they are enqueued."),
-				 errhint("Read table journey_orch.outbox by change-data-capture, or declare the channel with drain => 'claim'.")));
+	jo_channel_ensure_claimable(claiming.claim.channel);
 	InitMaterializedSRF(fcinfo, 0);
 	claiming.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	claiming.row_context = AllocSetContextCreate(CurrentMemoryContext,

@@ -132,7 +132,7 @@ SELECT DISTINCT ON (h.message_id, attempt)
        COALESCE(named.at, rest.at) AS outcome_at,
        named.detail ->> 'error' AS error
   FROM journey_orch.claim c
- CROSS JOIN LATERAL pg_catalog.unnest(c.held, c.attempts) AS h (message_id, attempt)
+ CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(c.held), pg_catalog.unnest(c.attempts)) AS h (message_id, attempt)
   LEFT JOIN (SELECT o.claim_id, m.message_id, o.outcome, o.at, o.detail
                FROM journey_orch.claim_outcome o
               CROSS JOIN LATERAL pg_catalog.unnest(o.message_ids) AS m (message_id)) named

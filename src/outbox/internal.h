@@ -59,8 +59,11 @@ extern void jo_channel_init(void);
 extern void jo_channel_ensure_exists(const char *name);
 
 /* Raise 42704 without the channel, 42501 unless the current user may drain
- * it.  *is_stream (may be NULL): it is drained by change-data-capture. */
-extern void jo_channel_ensure_granted(const char *name, bool *is_stream);
+ * it. */
+extern void jo_channel_ensure_granted(const char *name);
+
+/* The same, and 55000 when it is drained by change-data-capture. */
+extern void jo_channel_ensure_claimable(const char *name);
 
 /* Names of all channels (char *), in CurrentMemoryContext. */
 extern List *jo_channel_names(void);
@@ -234,6 +237,9 @@ typedef struct JoFailure
  * status failed. In CurrentMemoryContext. */
 extern void jo_message_event(JoEvent *event, const char *status,
 							 TupleTableSlot *slot, const JoFailure *failure);
+
+/* {"error", "permanent"}: the detail of an outcome. */
+extern Jsonb *jo_failure_detail(const char *error, bool is_permanent);
 
 /* message.<status> with a report's time (0: none) and detail. */
 extern void jo_report_event(JoEvent *event, const char *status,

@@ -229,3 +229,14 @@ jo_report_event(JoEvent *event, const char *status, TupleTableSlot *slot,
 	event->payload =
 		JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
+
+Jsonb *
+jo_failure_detail(const char *error, bool is_permanent)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_string(&state, "error", error);
+	push_bool(&state, "permanent", is_permanent);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}

@@ -199,8 +199,7 @@ record(Report *report)
 	TupleTableSlot *message = get_message(&report->message_id, snapshot, &scan);
 	int64		event_id;
 
-	jo_channel_ensure_granted(TextDatumGetCString(message->tts_values[OUTBOX_CHANNEL]),
-							  NULL);
+	jo_channel_ensure_granted(TextDatumGetCString(message->tts_values[OUTBOX_CHANNEL]));
 	event_id = find_report(report, snapshot);
 	if (event_id == 0)
 	{

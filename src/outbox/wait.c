@@ -201,7 +201,7 @@ read_channels(ArrayType *array, int *n)
 		if (isnull[i])
 			jo_relay_null("wait_for_messages", "channels");
 		channels[i] = TextDatumGetCString(elements[i]);
-		jo_channel_ensure_granted(channels[i], NULL);
+		jo_channel_ensure_claimable(channels[i]);
 	}
 	return channels;
 }
