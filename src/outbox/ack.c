@@ -21,6 +21,7 @@
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
+#include "core/clock.h"
 #include "core/errors.h"
 #include "outbox/internal.h"
 
@@ -235,7 +236,8 @@ journey_orch_ack(PG_FUNCTION_ARGS)
 	if (count > 0)
 	{
 		jo_claim_outcome_append(claim->claim_id, "acked", ids,
-								count == claim->remaining ? -1 : count, 0,
+								count == claim->remaining ? -1 : count,
+								JO_NO_TIME,
 								detail);
 		if (claim->nawaited > 0)
 			tell_waiting_runs(claim, acked, snapshot);
@@ -320,7 +322,7 @@ journey_orch_nack(PG_FUNCTION_ARGS)
 	{
 		tell_failure(claim, place, &failure, snapshot);
 		jo_claim_outcome_append(claim->claim_id, "failed",
-								&claim->held[place], 1, 0,
+								&claim->held[place], 1, JO_NO_TIME,
 								jo_failure_detail(failure.error,
 												  failure.is_permanent));
 	}

@@ -270,14 +270,15 @@ write_losses(JoClaiming *claiming)
 
 		if (loss->dead.count > 0)
 			jo_claim_outcome_append(loss->claim->claim_id, "dead",
-									loss->dead.ids, loss->dead.count, 0,
+									loss->dead.ids, loss->dead.count,
+									JO_NO_TIME,
 									jo_failure_detail(loss->error, true));
 		if (count > 0)
 			jo_claim_outcome_append(loss->claim->claim_id, "reoffered",
 									loss->reoffered.ids,
 									count + loss->dead.count ==
 									loss->claim->remaining ? -1 : count,
-									0, NULL);
+									JO_NO_TIME, NULL);
 	}
 }
 
@@ -307,11 +308,12 @@ write_claim(JoClaiming *claiming, Interval *lease)
 	if (claiming->withdrawn.count > 0)
 		jo_claim_outcome_append(claim->claim_id, "withdrawn",
 								claiming->withdrawn.ids,
-								claiming->withdrawn.count, 0, NULL);
+								claiming->withdrawn.count, JO_NO_TIME,
+								NULL);
 	if (claiming->expired.count > 0)
 		jo_claim_outcome_append(claim->claim_id, "expired",
 								claiming->expired.ids,
-								claiming->expired.count, 0, NULL);
+								claiming->expired.count, JO_NO_TIME, NULL);
 	if (claiming->nevents > 0)
 		jo_event_append(claiming->events, claiming->nevents);
 }

@@ -198,7 +198,8 @@ extern int	jo_claim_place(JoClaim *claim, const pg_uuid_t *id);
 /* Append the claim; "awaited" and "attempts" may be NULL. */
 extern void jo_claim_append(const JoClaim *claim);
 
-/* Append an outcome.  "count" < 0: of all messages still held. */
+/* Append an outcome.  "count" < 0: of all messages still held.  "lease_until"
+ * is JO_NO_TIME but of an extension. */
 extern void jo_claim_outcome_append(int64 claim_id, const char *outcome,
 									const pg_uuid_t *ids, int count,
 									TimestampTz lease_until, Jsonb *detail);
@@ -241,7 +242,7 @@ extern void jo_message_event(JoEvent *event, const char *status,
 /* {"error", "permanent"}: the detail of an outcome. */
 extern Jsonb *jo_failure_detail(const char *error, bool is_permanent);
 
-/* message.<status> with a report's time (0: none) and detail. */
+/* message.<status> with a report's time and detail. */
 extern void jo_report_event(JoEvent *event, const char *status,
 							TupleTableSlot *slot, TimestampTz at,
 							Jsonb *detail);

@@ -220,7 +220,7 @@ jo_report_event(JoEvent *event, const char *status, TupleTableSlot *slot,
 	JsonbParseState *state = NULL;
 
 	begin_event(event, status, slot);
-	event->has_occurred_at = at != 0;
+	event->has_occurred_at = true;
 	event->occurred_at = at;
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_message(&state, slot);

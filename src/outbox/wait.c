@@ -30,6 +30,7 @@
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
+#include "core/clock.h"
 #include "outbox/internal.h"
 
 PG_FUNCTION_INFO_V1(journey_orch_wait_for_messages);
@@ -43,7 +44,8 @@ PG_FUNCTION_INFO_V1(journey_orch_wait_for_messages);
 typedef struct Outlook
 {
 	bool		is_stale;		/* a lane with messages is behind */
-	TimestampTz lease_until;	/* the first lease to run out; 0: none */
+	TimestampTz lease_until;	/* the first lease to run out; JO_NO_TIME:
+								 * none */
 } Outlook;
 
 /* Is there a message at or after the channel's position in the lane? */
@@ -72,7 +74,7 @@ has_run_out(int64 claim_id, TimestampTz now, Snapshot snapshot,
 		return false;
 	if (claim->lease_until <= now)
 		return true;
-	if (outlook->lease_until == 0 || claim->lease_until < outlook->lease_until)
+	if (outlook->lease_until == JO_NO_TIME || claim->lease_until < outlook->lease_until)
 		outlook->lease_until = claim->lease_until;
 	return false;
 }
@@ -110,7 +112,8 @@ look(char **channels, int n, Datum *ready, Outlook *outlook)
 	Snapshot	snapshot = jo_relay_snapshot();
 	int			count = 0;
 
-	memset(outlook, 0, sizeof(Outlook));
+	outlook->is_stale = false;
+	outlook->lease_until = JO_NO_TIME;
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -131,7 +134,7 @@ nap_length(const Outlook *outlook, TimestampTz deadline, int looks)
 	nap = Min(nap, jo_max_poll);
 	if (outlook->is_stale)
 		nap = Min(nap, STALE_POLL_MS);
-	if (outlook->lease_until != 0)
+	if (outlook->lease_until != JO_NO_TIME)
 		nap = Min(nap, TimestampDifferenceMilliseconds(now,
 													   outlook->lease_until));
 	if (!jo_bell_exists())
