@@ -49,6 +49,10 @@ typedef struct JoScope
 	Oid			customer_type;	/* composite type; InvalidOid: no binding, and
 								 * "customer" is an error */
 	int			variables;		/* JO_USES_* that are allowed here */
+	bool		checks_rights;	/* also refuse what the owner may not read or
+								 * execute: for authors.  An evaluation always
+								 * does, but a cached refusal would outlive
+								 * the GRANT that cures it */
 } JoScope;
 
 typedef struct JoExpression JoExpression;

@@ -18,9 +18,12 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_node.h"
 #include "rewrite/rewriteManip.h"
+#include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
@@ -32,6 +35,7 @@ typedef struct RuleContext
 {
 	ParseState *pstate;
 	bool		is_row;
+	bool		checks_rights;
 	int			depth;			/* 0: outside every sub-select */
 	Node	   *node;			/* whose functions are being looked at */
 } RuleContext;
@@ -78,6 +82,14 @@ check_function(Oid function, void *argument)
 		for (int i = 0; i < lengthof(clocks); i++)
 			if (function == clocks[i])
 				refuse_clock(context, format_procedure(function), location);
+
+	if (context->checks_rights)
+	{
+		AclResult	result = pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
+
+		if (result != ACLCHECK_OK)
+			aclcheck_error(result, OBJECT_FUNCTION, format_procedure(function));
+	}
 
 	if (isAnyTempNamespace(get_func_namespace(function)))
 		refuse(context,
@@ -181,6 +193,8 @@ check_table(RuleContext *context, RangeTblEntry *table)
 		refuse(context,
 			   psprintf("temporary table \"%s\"", get_rel_name(table->relid)),
 			   "Other sessions cannot see it.", -1);
+	if (context->checks_rights && table->rtekind == RTE_RELATION)
+		(void) ExecCheckRTPerms(list_make1(table), true);
 	if (table->tablesample != NULL)
 		refuse(context, "TABLESAMPLE", NULL, -1);
 }
@@ -258,6 +272,9 @@ jo_expression_check(ParseState *pstate, Node *expression, bool is_row)
 
 	context.pstate = pstate;
 	context.is_row = is_row;
+	if (!is_row)
+		context.checks_rights =
+			((JoResolver *) pstate->p_ref_hook_state)->scope.checks_rights;
 
 	if (pstate->p_hasAggs)
 		refuse(&context, "an aggregate outside a sub-select",

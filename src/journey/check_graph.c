@@ -37,8 +37,13 @@ step_path(JoReader *reader, int step, JoPath *steps, JoPath *path)
 {
 	JsonbValue *name = &reader->sources[step].name;
 
-	*steps = (JoPath) {NULL, "steps", 5, 0};
-	*path = (JoPath) {steps, name->val.string.val, name->val.string.len, 0};
+	memset(steps, 0, sizeof(JoPath));
+	steps->key = "steps";
+	steps->key_length = strlen("steps");
+	memset(path, 0, sizeof(JoPath));
+	path->parent = steps;
+	path->key = name->val.string.val;
+	path->key_length = name->val.string.len;
 }
 
 /* Steps in breadth-first order from the start, then those not reached.
@@ -231,11 +236,19 @@ add_cycle(JoReader *reader, const WalkStep *walk, int first, int last)
 							 reader->graph->steps[lfirst_int(cell)].name);
 	}
 	if (n > 10)
-		appendStringInfo(&names, "… %d more, ", n - 10);
+		appendStringInfo(&names, "... %d more, ", n - 10);
 	step_path(reader, first, &steps, &path);
 	jo_finding_add(reader->findings, JO_FINDING_INSTANT_CYCLE, &path, NULL,
 				   "no time passes in the circle %s\"%s\"", names.data,
 				   reader->graph->steps[first].name);
+}
+
+static void
+open_step(JoReader *reader, WalkStep *walk, int step, int parent)
+{
+	walk[step].next_edge = reader->first_edge[step];
+	walk[step].parent = parent;
+	walk[step].state = WALK_OPEN;
 }
 
 /*
@@ -257,7 +270,7 @@ check_cycles(JoReader *reader, const int *order)
 
 		if (walk[step].state != WALK_NEW)
 			continue;
-		walk[step] = (WalkStep) {reader->first_edge[step], JO_NO_STEP, WALK_OPEN};
+		open_step(reader, walk, step, JO_NO_STEP);
 		while (step != JO_NO_STEP)
 		{
 			JoEdge	   *edge;
@@ -279,7 +292,7 @@ check_cycles(JoReader *reader, const int *order)
 				reported[edge->to] = true;
 				continue;
 			}
-			walk[edge->to] = (WalkStep) {reader->first_edge[edge->to], step, WALK_OPEN};
+			open_step(reader, walk, edge->to, step);
 			step = edge->to;
 		}
 	}

@@ -43,6 +43,22 @@ jo_ensure_not_null(FunctionCallInfo fcinfo, int number, const char *name)
 				 errmsg("argument \"%s\" must not be null", name)));
 }
 
+int32
+jo_version_argument(FunctionCallInfo fcinfo, int number)
+{
+	int32		version;
+
+	if (PG_ARGISNULL(number))
+		return 0;
+	version = PG_GETARG_INT32(number);
+	if (version < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("version %d is out of range", version),
+				 errhint("Versions begin with 1; NULL is the newest.")));
+	return version;
+}
+
 /* Name of the journey that a definition is of, or NULL. */
 static char *
 journey_name(Jsonb *definition)
@@ -148,6 +164,14 @@ list_findings(const JoFindings *findings, JoSeverity severity)
 	return out.data;
 }
 
+/* "definition of journey "x"", or without the name where it has none. */
+static const char *
+subject(const char *name)
+{
+	return name != NULL ?
+		psprintf("definition of journey \"%s\"", name) : "definition";
+}
+
 void
 jo_ensure_valid(const char *name, const JoReading *reading)
 {
@@ -156,16 +180,15 @@ jo_ensure_valid(const char *name, const JoReading *reading)
 	if (findings->errors > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_JO_INVALID_DEFINITION),
-				 errmsg_plural("definition of journey \"%s\" has %d error",
-							   "definition of journey \"%s\" has %d errors",
+				 errmsg_plural("%s has %d error", "%s has %d errors",
 							   findings->errors + findings->not_built,
-							   name, findings->errors + findings->not_built),
+							   subject(name), findings->errors + findings->not_built),
 				 errdetail_internal("%s", list_findings(findings, JO_ERROR)),
 				 errhint("journey_orch.check_definition() shows all findings as rows.")));
 	if (findings->not_built > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("definition of journey \"%s\" uses what this release has not built", name),
+				 errmsg("%s uses what this release has not built", subject(name)),
 				 errdetail_internal("%s", list_findings(findings, JO_ERROR)),
 				 errhint("definition_schema() marks what is not built with \"x-not-built\".")));
 }
@@ -228,7 +251,7 @@ journey_orch_define(PG_FUNCTION_ARGS)
 
 	reading = jo_definition_read(definition,
 								 exists ? journey.owner : GetUserId(), true);
-	jo_ensure_valid(name ? name : "", reading);
+	jo_ensure_valid(name, reading);
 	tell_warnings(name, reading);
 
 	jo_leaf_ensure();
@@ -248,12 +271,7 @@ definition_argument(FunctionCallInfo fcinfo, JoStoredJourney *journey)
 
 	jo_ensure_not_null(fcinfo, 0, "journey");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	version = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
-	if (!PG_ARGISNULL(1) && version < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("version %d is out of range", version),
-				 errhint("Versions begin with 1; NULL is the newest.")));
+	version = jo_version_argument(fcinfo, 1);
 	jo_get_journey(name, journey);
 	return jo_get_definition(name, journey, &version);
 }

@@ -9,11 +9,15 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
 #include "journey/finding.h"
+
+/* A message quotes what an author wrote, but not a book. */
+#define MAX_MESSAGE 500
 
 /* In the order of JoFindingCode. */
 static const JoFindingKind kinds[JO_FINDING_CODES] = {
@@ -168,6 +172,12 @@ jo_finding_add(JoFindings *findings, JoFindingCode code, const JoPath *path,
 		if (needed > 0)
 			enlargeStringInfo(&message, needed);
 	} while (needed > 0);
+	if (message.len > MAX_MESSAGE)
+	{
+		message.len = pg_mbcliplen(message.data, message.len, MAX_MESSAGE);
+		message.data[message.len] = '\0';
+		appendStringInfoString(&message, "...");
+	}
 
 	finding->code = code;
 	finding->ordinal = list_length(findings->list);
@@ -244,15 +254,29 @@ jo_path_last_key(const JoPath *path)
 	return pnstrdup(path->key, path->key_length);
 }
 
+/* Two neighbours swapped: the commonest slip of the hand. */
+static bool
+is_swapped(const char *word, int length, const char *candidate)
+{
+	for (int i = 0; i + 1 < length; i++)
+	{
+		if (word[i] != candidate[i])
+			return word[i] == candidate[i + 1] && word[i + 1] == candidate[i] &&
+				memcmp(word + i + 2, candidate + i + 2, length - i - 2) == 0;
+	}
+	return false;
+}
+
 const char *
 jo_closest(const char *word, int length, const char *const *candidates, int n)
 {
 	const char *best = NULL;
-	int			best_distance = 3;
+	int			best_distance;
 
-	/* Levenshtein distance is quadratic and limited to 255 characters. */
-	if (length > 63)
+	/* A short word is soon another word; a long one costs too much time. */
+	if (length < 3 || length > 63)
 		return NULL;
+	best_distance = length < 5 ? 2 : 3;
 	for (int i = 0; i < n; i++)
 	{
 		int			candidate_length = strlen(candidates[i]);
@@ -260,11 +284,13 @@ jo_closest(const char *word, int length, const char *const *candidates, int n)
 
 		if (candidate_length > 63 || abs(candidate_length - length) >= best_distance)
 			continue;
-		distance = varstr_levenshtein_less_equal(word, length,
-												 candidates[i], candidate_length,
-												 1, 1, 1, best_distance, true);
-		/* A word of which little is left is another word. */
-		if (distance < best_distance && distance * 2 < Max(length, 2))
+		if (candidate_length == length && is_swapped(word, length, candidates[i]))
+			distance = 1;
+		else
+			distance = varstr_levenshtein_less_equal(word, length,
+													 candidates[i], candidate_length,
+													 1, 1, 1, best_distance, true);
+		if (distance < best_distance)
 		{
 			best = candidates[i];
 			best_distance = distance;

@@ -40,7 +40,8 @@ typedef enum JoVerb
 /* What an event has to be: a wait's branch, a goal, an exit rule, a restart. */
 typedef struct JoMatch
 {
-	char	   *on;				/* event name; NULL: any event or timer (a bare "when") */
+	char	   *on;				/* event name; NULL: any event or timer (a
+								 * bare "when") */
 	JoExpression *when;			/* boolean; NULL: always */
 	JoExpression *match_key;	/* text, over event; NULL: any key */
 	int			of;				/* send step whose message a message.* event
@@ -78,7 +79,8 @@ typedef struct JoStep
 	JoVerb		verb;
 	int			next;			/* JO_NO_STEP where the verb has none */
 	int			on_failure;		/* JO_NO_STEP: not declared */
-	char	   *into;			/* context name of its output: "into", else the step's name */
+	char	   *into;			/* context name of its output: "into", else
+								 * the step's name */
 	union
 	{
 		struct
@@ -86,9 +88,10 @@ typedef struct JoStep
 			int			nchannels;
 			char	  **channels;
 			char	   *template;
-			char	   *topic;		/* or NULL */
+			char	   *topic;	/* or NULL */
 			int			priority;	/* 0 .. 9, default 5 */
-			bool		awaits_outcome; /* on_failure, or more than one channel */
+			bool		awaits_outcome; /* on_failure, or more than one
+										 * channel */
 			bool		has_expiry;
 			JoDuration	expires_after;
 		}			send;
@@ -100,7 +103,8 @@ typedef struct JoStep
 		struct
 		{
 			int			nbranches;
-			JoMatch    *branches;	/* in array order; the first that matches wins */
+			JoMatch    *branches;	/* in array order; the first that matches
+									 * wins */
 			bool		has_timeout;
 			JoDuration	timeout;
 			int			timeout_next;
@@ -116,9 +120,9 @@ typedef struct JoStep
 		{
 			int			narms;
 			JoArm	   *arms;
-			int		   *next;		/* by arm */
+			int		   *next;	/* by arm */
 			char	   *experiment; /* default: journey name '/' step name */
-			char	   *salt;		/* default '' */
+			char	   *salt;	/* default '' */
 		}			split;
 		struct
 		{
@@ -170,7 +174,8 @@ typedef struct JoGraph
 	char	   *name;
 	int32		version;
 	Oid			owner;
-	char	   *timezone;		/* default zone; the customer's wins where bound */
+	char	   *timezone;		/* default zone; the customer's wins where
+								 * bound */
 	int			priority;
 	JoEntry		entry;
 	bool		has_goal;
@@ -184,8 +189,9 @@ typedef struct JoGraph
 	JoStep	   *steps;
 	int			start;
 	int			uses;			/* JO_USES_* of all expressions together */
-	JoError    *error;			/* not NULL: it no longer compiles (a column was
-								 * dropped, the owner is gone); its runs park */
+	JoError    *error;			/* not NULL: it no longer compiles (a column
+								 * was dropped, the owner is gone); its runs
+								 * park */
 } JoGraph;
 
 /* What a lane must know of a journey at one ticket. */

@@ -29,7 +29,7 @@ append_escaped(StringInfo out, const char *text)
 
 		if (c < ' ')
 			appendStringInfoChar(out, ' ');
-		else if (strchr("\"#&<>;`\\|[]{}()", c) != NULL)
+		else if (strchr("\"#&<>;`\\|", c) != NULL)
 			appendStringInfo(out, "#%d;", c);
 		else
 			appendStringInfoChar(out, c);

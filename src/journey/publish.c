@@ -150,7 +150,7 @@ journey_orch_publish(PG_FUNCTION_ARGS)
 
 	jo_ensure_not_null(fcinfo, 0, "journey");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	version = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
+	version = jo_version_argument(fcinfo, 1);
 	existing = policy_argument(fcinfo, 2, "existing", existing_words, 3);
 	inflight = policy_argument(fcinfo, 3, "inflight", inflight_words, 3);
 	jo_ensure_not_null(fcinfo, 4, "preview");

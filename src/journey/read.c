@@ -95,7 +95,7 @@ read_top(JoReader *reader, JsonbValue *root)
 }
 
 JoReading *
-jo_definition_read(Jsonb *definition, Oid owner, bool look_up_names)
+jo_definition_read(Jsonb *definition, Oid owner, bool is_for_author)
 {
 	JoReading  *reading = palloc0(sizeof(JoReading));
 	JoReader	reader = {0};
@@ -107,6 +107,7 @@ jo_definition_read(Jsonb *definition, Oid owner, bool look_up_names)
 
 	reader.findings = &reading->findings;
 	reader.owner = owner;
+	reader.is_for_author = is_for_author;
 	reader.customer_type = jo_customer_type();
 	reader.graph = palloc0(sizeof(JoGraph));
 	reader.graph->owner = owner;
@@ -128,7 +129,7 @@ jo_definition_read(Jsonb *definition, Oid owner, bool look_up_names)
 
 	jo_check_graph(&reader);
 	jo_number_steps(&reader);
-	if (look_up_names)
+	if (is_for_author)
 		jo_check_names(&reader);
 
 	jo_findings_sort(&reading->findings);

@@ -345,7 +345,7 @@ read_exit(JoReader *reader, JoStep *step, JsonbValue *source,
 											   &part_path, TEXTOID, JO_SCOPE_RUN);
 }
 
-/* An emitted event must not pass for a relay's report. */
+/* An emitted event must not pass for a relay's report or for our own. */
 static void
 read_emit(JoReader *reader, JsonbValue *source, const JoPath *path)
 {
@@ -357,9 +357,10 @@ read_emit(JoReader *reader, JsonbValue *source, const JoPath *path)
 		return;
 	name = emit.type == jbvString ? jo_value_string(&emit) :
 		jo_read_string(&emit, "event");
-	if (name && strncmp(name, "message.", 8) == 0)
+	if (name && (strncmp(name, "message.", 8) == 0 ||
+				 strncmp(name, "journey.", 8) == 0))
 		jo_finding_add(reader->findings, JO_FINDING_RESERVED_NAME, &emit_path,
-					   NULL, "events \"message.*\" are the reports of relays");
+					   NULL, "events \"%.7s.*\" are journey_orch's own", name);
 }
 
 /* Where one value stands for a step: "next", "skip_to" … */

@@ -169,6 +169,7 @@ jo_read_expression(JoReader *reader, JsonbValue *object, const char *key,
 	CHECK_FOR_INTERRUPTS();
 	scope.customer_type = reader->customer_type;
 	scope.variables = variables;
+	scope.checks_rights = reader->is_for_author;
 	expression = jo_expression_compile(jo_value_string(&value), result_type,
 									   reader->owner, &scope, &error);
 	if (expression == NULL)

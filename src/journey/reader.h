@@ -57,9 +57,11 @@ typedef struct JoReader
 	JoGraph    *graph;
 	Oid			owner;
 	Oid			customer_type;
+	bool		is_for_author;	/* look at what else must exist, and at rights */
 	bool		has_entry_key;
 	int			nsteps;
-	JoStepSource *sources;		/* in the order of jsonb: by length, then bytes */
+	JoStepSource *sources;		/* in the order of jsonb: by length, then
+								 * bytes */
 	int			nedges;
 	int			edge_room;
 	JoEdge	   *edges;			/* in order of "from" */
@@ -85,12 +87,13 @@ typedef struct JoReading
 
 /*
  * Read a definition.  "owner" is whose rights its expressions have.
- * "look_up_names": also check that channels, templates and topics exist.
+ * "is_for_author": also check what may change without the definition: that
+ * channels, templates and topics exist, and that the owner has the rights.
  * Everything lives in CurrentMemoryContext and keeps pointers into
  * "definition".  Never raises for what an author wrote.
  */
 extern JoReading *jo_definition_read(Jsonb *definition, Oid owner,
-									 bool look_up_names);
+									 bool is_for_author);
 
 /* ---- read_values.c ---- */
 

@@ -22,7 +22,7 @@
 
 static const char schema_text[] =
 #include "journey/schema_text.inc"
-;
+		   ;
 
 /* A "$defs" entry, compiled when first referred to. */
 typedef struct Definition
@@ -282,10 +282,12 @@ compile_keyword(JoSchema *schema, JsonbValue *key, JsonbValue *value)
 		schema->any_of = schemas_of(value, &schema->nany);
 	else if (key_is(key, "title"))
 		schema->title = string_of(value);
+	else if (key_is(key, "description"))
+		schema->description = string_of(value);
 	else if (key_is(key, "x-not-built"))
 		schema->is_not_built = value->val.boolean;
 	else if (!key_is(key, "$schema") && !key_is(key, "$id") &&
-			 !key_is(key, "$defs") && !key_is(key, "description") &&
+			 !key_is(key, "$defs") && !key_is(key, "$comment") &&
 			 !key_is(key, "default") && !key_is(key, "examples"))
 		elog(ERROR, "schema.json uses keyword \"%s\"", string_of(key));
 }

@@ -131,7 +131,7 @@ value_text(const JsonbValue *value)
 				*c = ' ';
 		}
 		return psprintf("\"%s%s\"", text,
-						length < value->val.string.len ? "â€¦" : "");
+						length < value->val.string.len ? "â175¦" : "");
 	}
 	if (value->type == jbvBool)
 		return value->val.boolean ? "true" : "false";
@@ -139,6 +139,15 @@ value_text(const JsonbValue *value)
 		return DatumGetCString(DirectFunctionCall1(numeric_out,
 												   NumericGetDatum(value->val.numeric)));
 	return pstrdup(kind_name(jo_json_kind(value)));
+}
+
+/* What a value is for, as the hint of one that has the wrong type. */
+static const char *
+description_of(const JoSchema *schema)
+{
+	if (schema->description == NULL && schema->ref != NULL)
+		return description_of(schema->ref);
+	return schema->description;
 }
 
 static bool
@@ -183,7 +192,8 @@ check_number(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 	if (schema->is_integer && number != rint(number))
 	{
 		if (findings)
-			jo_finding_add(findings, JO_FINDING_WRONG_TYPE, path, NULL,
+			jo_finding_add(findings, JO_FINDING_WRONG_TYPE, path,
+						   description_of(schema),
 						   "must be an integer, not %s", value_text(value));
 		return false;
 	}
@@ -193,10 +203,10 @@ check_number(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 		char	   *hint;
 
 		if (schema->excludes_minimum)
-			hint = psprintf("It must be greater than %g and at most %g.",
+			hint = psprintf("It must be greater than %.15g and at most %.15g.",
 							schema->minimum, schema->maximum);
 		else
-			hint = psprintf("It must be at least %g and at most %g.",
+			hint = psprintf("It must be at least %.15g and at most %.15g.",
 							schema->minimum, schema->maximum);
 		if (findings)
 			jo_finding_add(findings, JO_FINDING_OUT_OF_RANGE, path, hint,
@@ -524,14 +534,16 @@ explain(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 	else
 	{
 		StringInfoData forms;
+		const char *previous = "";
 
 		initStringInfo(&forms);
 		for (int i = 0; i < schema->nalternatives; i++)
 		{
 			const char *key = distinctive_key(schema->alternatives[i]);
 
-			if (key)
+			if (key && strcmp(key, previous) != 0)
 				appendStringInfo(&forms, "%s\"%s\"", forms.len > 0 ? ", " : "", key);
+			previous = key ? key : "";
 		}
 		jo_finding_add(findings, JO_FINDING_WRONG_FORM, path,
 					   psprintf("It must have one of the keys %s.", forms.data),
@@ -573,16 +585,19 @@ add_not_built(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 			  JoFindings *findings)
 {
 	char	   *key = jo_path_last_key(path);
-	char	   *what;
+	StringInfoData what;
 
+	initStringInfo(&what);
 	if (schema->title)
-		what = schema->title;
-	else if (value->type == jbvString || value->type == jbvBool)
-		what = value_text(value);
+		appendStringInfo(&what, "\"%s\"", schema->title);
 	else
-		what = key ? key : "form";
+	{
+		appendStringInfo(&what, "\"%s\"", key ? key : "form");
+		if (value->type == jbvString || value->type == jbvBool)
+			appendStringInfo(&what, ": %s", value_text(value));
+	}
 	jo_finding_add(findings, JO_FINDING_NOT_BUILT, path, NULL,
-				   "%s is not built in this release", what);
+				   "%s is not built in this release", what.data);
 }
 
 static bool
@@ -595,7 +610,8 @@ check_one(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 	if (!(schema->accepts & kind))
 	{
 		if (findings)
-			jo_finding_add(findings, JO_FINDING_WRONG_TYPE, path, NULL,
+			jo_finding_add(findings, JO_FINDING_WRONG_TYPE, path,
+						   description_of(schema),
 						   "must be %s, not %s", kinds_text(schema->accepts),
 						   kind_name(kind));
 		return false;

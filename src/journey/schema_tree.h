@@ -25,6 +25,7 @@ typedef struct JoSchema
 {
 	const char *name;			/* in "$defs" */
 	char	   *title;
+	char	   *description;	/* the hint of a value of the wrong type */
 	struct JoSchema *ref;
 	int			kinds;			/* "type" */
 	int			accepts;		/* JSON types that can pass at all */
@@ -51,9 +52,9 @@ typedef struct JoSchema
 	int			nrequired;
 	char	  **required;
 	int			nalternatives;
-	struct JoSchema **alternatives;	/* "oneOf" */
+	struct JoSchema **alternatives; /* "oneOf" */
 	int			nany;
-	struct JoSchema **any_of;		/* "anyOf": "required" only */
+	struct JoSchema **any_of;	/* "anyOf": "required" only */
 } JoSchema;
 
 extern const JoSchema *jo_schema_root(void);

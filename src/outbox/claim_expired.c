@@ -23,8 +23,7 @@ bury(JoClaiming *claiming, JoLoss *loss, TupleTableSlot *slot, int tries)
 {
 	JoFailure	failure = {.is_permanent = true};
 
-	loss->error = psprintf("lease expired %d times", tries);
-	failure.error = loss->error;
+	failure.error = psprintf("lease expired %d times", tries);
 	jo_message_event(jo_claiming_add_event(claiming), "failed", slot, &failure);
 	jo_claiming_add_id(&loss->dead, jo_slot_uuid(slot, OUTBOX_ID));
 }

@@ -22,7 +22,6 @@ typedef struct JoLoss
 	JoClaim    *claim;
 	JoIdList	reoffered;
 	JoIdList	dead;
-	char	   *error;			/* of the dead */
 } JoLoss;
 
 /* One call of claim(). */

@@ -153,11 +153,12 @@ ensure_retries(int max_attempts, Interval *retry_after)
 static void
 ensure_address(const char *address_sql)
 {
-	JoScope		scope;
+	JoScope		scope = {0};
 
 	scope.customer_type = jo_customer_type();
 	scope.variables = JO_USES_CUSTOMER | JO_USES_EVENT | JO_USES_CONTEXT |
 		JO_USES_JOURNEY;
+	scope.checks_rights = true;
 	(void) jo_expression_compile(address_sql, TEXTOID, GetUserId(), &scope,
 								 NULL);
 }

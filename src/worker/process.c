@@ -38,13 +38,12 @@
 
 #define EXTENSION "journey_orch"
 
-typedef struct PinnedSetting
+static const struct
 {
 	const char *name;
 	const char *value;
-} PinnedSetting;
-
-static const PinnedSetting pinned_settings[] = {
+}			pinned_settings[] =
+{
 	{"search_path", "pg_catalog, pg_temp"},
 	{"default_transaction_isolation", "read committed"},
 	{"default_transaction_read_only", "off"},
@@ -67,6 +66,7 @@ static const PinnedSetting pinned_settings[] = {
 	{"default_tablespace", ""},
 	{"temp_tablespaces", ""},
 	{"jit", "off"},
+	{"force_parallel_mode", "off"},
 	{"max_parallel_workers_per_gather", "0"},
 };
 
