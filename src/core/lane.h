@@ -26,7 +26,8 @@ extern int	jo_lane_of_text(const text *customer);
  * Advisory locks of ours, told apart from pg_advisory_lock()'s by the fourth
  * field of the tag.  "key" is a lane for JO_LOCK_LANE, a hash of the name for
  * JO_LOCK_CHANNEL and JO_LOCK_NAME, the low half of the claim_id for
- * JO_LOCK_CLAIM, 0 otherwise.
+ * JO_LOCK_CLAIM, the last byte of the message_id for JO_LOCK_REPORT, 0
+ * otherwise.
  */
 typedef enum JoLockKind
 {
@@ -35,7 +36,8 @@ typedef enum JoLockKind
 	JO_LOCK_SETUP,				/* creation of leaves, upkeep */
 	JO_LOCK_SUPERVISOR,			/* one supervisor a database */
 	JO_LOCK_NAME,				/* one author at a time for a name */
-	JO_LOCK_CLAIM				/* one ack, nack, extend or expiry of a claim */
+	JO_LOCK_CLAIM,				/* one ack, nack, extend or expiry of a claim */
+	JO_LOCK_REPORT				/* one report on a message at a time */
 } JoLockKind;
 
 /* Take (until the end of the transaction) an exclusive lock; wait for it. */

@@ -38,6 +38,24 @@ find_message(const JoMember *member, const pg_uuid_t *message_id)
 	return NULL;
 }
 
+/* The message of one visit of a run, if it has a row. */
+static JoMessage *
+find_message_of_visit(const JoMember *member, const JoRun *run)
+{
+	ListCell   *cell;
+
+	foreach(cell, member->messages)
+	{
+		JoMessage  *message = lfirst(cell);
+
+		if (!message->is_settled && message->attempt.visit == run->visit &&
+			memcmp(&message->attempt.enrollment_id, &run->id,
+				   sizeof(pg_uuid_t)) == 0)
+			return message;
+	}
+	return NULL;
+}
+
 /* Hand one attempt to the outbox. */
 static void
 append_attempt(JoBatch *batch, const JoAttempt *attempt)
@@ -62,8 +80,15 @@ jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload)
 	JoAttempt	attempt = {0};
 	JoMessage  *message;
 
-	jo_message_id(&attempt.message_id, &run->id, run->visit);
-	message = find_message(member, &attempt.message_id);
+	message = find_message_of_visit(member, run);
+	if (message != NULL)
+		attempt.message_id = message->attempt.message_id;
+	else
+	{
+		jo_message_id(&attempt.message_id, &run->id, run->visit);
+		jo_message_id_place(&attempt.message_id, batch->lane,
+							batch->cursor.next_outbox);
+	}
 	attempt.enrollment_id = run->id;
 	attempt.channel = step->u.send.channels[visit->channel];
 	attempt.customer_id = member->customer_id;

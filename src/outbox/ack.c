@@ -21,6 +21,7 @@
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
+#include "core/clock.h"
 #include "core/errors.h"
 #include "outbox/internal.h"
 
@@ -235,7 +236,8 @@ journey_orch_ack(PG_FUNCTION_ARGS)
 	if (count > 0)
 	{
 		jo_claim_outcome_append(claim->claim_id, "acked", ids,
-								count == claim->remaining ? -1 : count, 0,
+								count == claim->remaining ? -1 : count,
+								JO_NO_TIME,
 								detail);
 		if (claim->nawaited > 0)
 			tell_waiting_runs(claim, acked, snapshot);
@@ -246,30 +248,6 @@ journey_orch_ack(PG_FUNCTION_ARGS)
 }
 
 /* ---- nack ---- */
-
-/* {"error", "permanent"} */
-static Jsonb *
-failure_detail(const JoFailure *failure)
-{
-	JsonbParseState *state = NULL;
-	JsonbValue	value;
-
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	value.type = jbvString;
-	value.val.string.val = "error";
-	value.val.string.len = strlen("error");
-	pushJsonbValue(&state, WJB_KEY, &value);
-	value.val.string.val = unconstify(char *, failure->error);
-	value.val.string.len = strlen(failure->error);
-	pushJsonbValue(&state, WJB_VALUE, &value);
-	value.val.string.val = "permanent";
-	value.val.string.len = strlen("permanent");
-	pushJsonbValue(&state, WJB_KEY, &value);
-	value.type = jbvBool;
-	value.val.boolean = failure->is_permanent;
-	pushJsonbValue(&state, WJB_VALUE, &value);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-}
 
 /* Append message.failed of one message of the claim. */
 static void
@@ -344,8 +322,9 @@ journey_orch_nack(PG_FUNCTION_ARGS)
 	{
 		tell_failure(claim, place, &failure, snapshot);
 		jo_claim_outcome_append(claim->claim_id, "failed",
-								&claim->held[place], 1, 0,
-								failure_detail(&failure));
+								&claim->held[place], 1, JO_NO_TIME,
+								jo_failure_detail(failure.error,
+												  failure.is_permanent));
 	}
 	UnregisterSnapshot(snapshot);
 	jo_relay_end();

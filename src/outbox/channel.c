@@ -197,6 +197,20 @@ jo_channel_find(const char *name)
 	return &entry->channel;
 }
 
+List *
+jo_channel_names(void)
+{
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	jo_channel_cache_begin();
+	foreach(cell, entries)
+		names = lappend(names,
+						pstrdup(((ChannelEntry *) lfirst(cell))->channel.name));
+	jo_channel_cache_end();
+	return names;
+}
+
 /* ---- names of journeys ---- */
 
 static void
@@ -288,22 +302,45 @@ jo_channel_ensure_exists(const char *name)
 	jo_channel_cache_end();
 }
 
-void
-jo_channel_ensure_granted(const char *name, bool *is_stream)
+/* Raise 42501 unless the current user may drain the channel. */
+static void
+ensure_granted(const ChannelEntry *entry)
 {
-	ChannelEntry *entry;
 	bool		is_granted = jo_is_operator();
 
-	jo_channel_cache_begin();
-	entry = get_entry(name);
 	for (int i = 0; i < entry->ngrants && !is_granted; i++)
 		is_granted = has_privs_of_role(GetUserId(), entry->grants[i]);
 	if (!is_granted)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for channel \"%s\"", name),
+				 errmsg("permission denied for channel \"%s\"",
+						entry->channel.name),
 				 errhint("An operator may call journey_orch.grant_channel('%s', '%s').",
-						 name, GetUserNameFromId(GetUserId(), false))));
-	*is_stream = strcmp(entry->channel.drain, "stream") == 0;
+						 entry->channel.name,
+						 GetUserNameFromId(GetUserId(), false))));
+}
+
+void
+jo_channel_ensure_granted(const char *name)
+{
+	jo_channel_cache_begin();
+	ensure_granted(get_entry(name));
+	jo_channel_cache_end();
+}
+
+void
+jo_channel_ensure_claimable(const char *name)
+{
+	ChannelEntry *entry;
+
+	jo_channel_cache_begin();
+	entry = get_entry(name);
+	ensure_granted(entry);
+	if (strcmp(entry->channel.drain, "stream") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("channel \"%s\" is drained as a stream", name),
+				 errdetail("Its messages count as handed over when they are enqueued."),
+				 errhint("Read table journey_orch.outbox by change-data-capture, or declare the channel with drain => 'claim'.")));
 	jo_channel_cache_end();
 }

@@ -270,13 +270,15 @@ write_losses(JoClaiming *claiming)
 
 		if (loss->dead.count > 0)
 			jo_claim_outcome_append(loss->claim->claim_id, "dead",
-									loss->dead.ids, loss->dead.count, 0, NULL);
+									loss->dead.ids, loss->dead.count,
+									JO_NO_TIME,
+									jo_failure_detail(loss->error, true));
 		if (count > 0)
 			jo_claim_outcome_append(loss->claim->claim_id, "reoffered",
 									loss->reoffered.ids,
 									count + loss->dead.count ==
 									loss->claim->remaining ? -1 : count,
-									0, NULL);
+									JO_NO_TIME, NULL);
 	}
 }
 
@@ -306,11 +308,12 @@ write_claim(JoClaiming *claiming, Interval *lease)
 	if (claiming->withdrawn.count > 0)
 		jo_claim_outcome_append(claim->claim_id, "withdrawn",
 								claiming->withdrawn.ids,
-								claiming->withdrawn.count, 0, NULL);
+								claiming->withdrawn.count, JO_NO_TIME,
+								NULL);
 	if (claiming->expired.count > 0)
 		jo_claim_outcome_append(claim->claim_id, "expired",
 								claiming->expired.ids,
-								claiming->expired.count, 0, NULL);
+								claiming->expired.count, JO_NO_TIME, NULL);
 	if (claiming->nevents > 0)
 		jo_event_append(claiming->events, claiming->nevents);
 }
@@ -362,7 +365,6 @@ Datum
 journey_orch_claim(PG_FUNCTION_ARGS)
 {
 	JoClaiming	claiming = {0};
-	bool		is_stream;
 
 	jo_relay_begin("journey_orch.claim()");
 	ensure_arguments(fcinfo);
@@ -370,14 +372,7 @@ journey_orch_claim(PG_FUNCTION_ARGS)
 	claiming.claim.relay = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	claiming.claim.claimed_by = GetUserId();
 	claiming.max_messages = PG_GETARG_INT32(2);
-	jo_channel_ensure_granted(claiming.claim.channel, &is_stream);
-	if (is_stream)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("channel \"%s\" is drained as a stream",
-						claiming.claim.channel),
-				 errdetail("Its messages count as handed over when they are enqueued."),
-				 errhint("Read table journey_orch.outbox by change-data-capture, or declare the channel with drain => 'claim'.")));
+	jo_channel_ensure_claimable(claiming.claim.channel);
 	InitMaterializedSRF(fcinfo, 0);
 	claiming.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	claiming.row_context = AllocSetContextCreate(CurrentMemoryContext,

@@ -23,7 +23,8 @@ bury(JoClaiming *claiming, JoLoss *loss, TupleTableSlot *slot, int tries)
 {
 	JoFailure	failure = {.is_permanent = true};
 
-	failure.error = psprintf("lease expired %d times", tries);
+	loss->error = psprintf("lease expired %d times", tries);
+	failure.error = loss->error;
 	jo_message_event(jo_claiming_add_event(claiming), "failed", slot, &failure);
 	jo_claiming_add_id(&loss->dead, jo_slot_uuid(slot, OUTBOX_ID));
 }

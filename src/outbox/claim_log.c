@@ -461,7 +461,7 @@ jo_claim_outcome_append(int64 claim_id, const char *outcome,
 	values[OUTCOME_CLAIM_ID] = Int64GetDatum(claim_id);
 	values[OUTCOME_AT] = TimestampTzGetDatum(jo_clock_now());
 	values[OUTCOME_RECORDED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
-	isnull[OUTCOME_LEASE_UNTIL] = lease_until == 0;
+	isnull[OUTCOME_LEASE_UNTIL] = lease_until == JO_NO_TIME;
 	values[OUTCOME_LEASE_UNTIL] = TimestampTzGetDatum(lease_until);
 	values[OUTCOME_OUTCOME] = CStringGetTextDatum(outcome);
 	isnull[OUTCOME_MESSAGE_IDS] = count < 0;

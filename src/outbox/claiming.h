@@ -22,6 +22,7 @@ typedef struct JoLoss
 	JoClaim    *claim;
 	JoIdList	reoffered;
 	JoIdList	dead;
+	char	   *error;			/* of the dead */
 } JoLoss;
 
 /* One call of claim(). */

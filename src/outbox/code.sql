@@ -84,3 +84,245 @@ GRANT EXECUTE ON FUNCTION journey_orch.extend(bigint, interval)
   TO journey_orch_relay, journey_orch_operator;
 COMMENT ON FUNCTION journey_orch.extend(bigint, interval) IS
   'Makes the lease of a claim end this long after now (real clock), and returns when that is.';
+
+CREATE OR REPLACE FUNCTION journey_orch.report(
+  message_id uuid, status text, at timestamptz DEFAULT NULL, detail jsonb DEFAULT '{}')
+RETURNS bigint
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_report';
+REVOKE ALL ON FUNCTION journey_orch.report(uuid, text, timestamptz, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.report(uuid, text, timestamptz, jsonb)
+  TO journey_orch_relay, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.report(uuid, text, timestamptz, jsonb) IS
+  'Says what became of a sent message (delivered, opened, clicked, bounced …): an event message.<status> of its customer, whose id is returned. The same report twice is one event.';
+
+CREATE OR REPLACE FUNCTION journey_orch.report_many(reports jsonb)
+RETURNS integer
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_report_many';
+REVOKE ALL ON FUNCTION journey_orch.report_many(jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.report_many(jsonb) TO journey_orch_relay, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.report_many(jsonb) IS
+  'report() for a JSON array of objects with message_id, status, at and detail; all or none. Returns how many.';
+
+CREATE OR REPLACE PROCEDURE journey_orch.wait_for_messages(
+  channels text[], timeout interval, INOUT ready text[] DEFAULT NULL)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'journey_orch_wait_for_messages';
+REVOKE ALL ON PROCEDURE journey_orch.wait_for_messages(text[], interval, text[]) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE journey_orch.wait_for_messages(text[], interval, text[])
+  TO journey_orch_relay, journey_orch_operator;
+COMMENT ON PROCEDURE journey_orch.wait_for_messages(text[], interval, text[]) IS
+  'Sleeps, without a snapshot, until one of the channels has work or the time is over; ready names those that have. Not inside a transaction block.';
+
+/* ---- views ---- */
+
+/* The columns that the views below derive a message's state from: every
+   message that was handed out, in its newest claim, and what came of it. */
+CREATE OR REPLACE VIEW journey_orch._message_claim AS
+SELECT DISTINCT ON (h.message_id, attempt)
+       h.message_id,
+       COALESCE(h.attempt, 1::smallint) AS attempt,
+       c.claim_id,
+       c.claimed_at,
+       COALESCE(extended.lease_until, c.lease_until) AS lease_until,
+       COALESCE(named.outcome, rest.outcome) AS outcome,
+       COALESCE(named.at, rest.at) AS outcome_at,
+       named.detail ->> 'error' AS error
+  FROM journey_orch.claim c
+ CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(c.held), pg_catalog.unnest(c.attempts)) AS h (message_id, attempt)
+  LEFT JOIN (SELECT o.claim_id, m.message_id, o.outcome, o.at, o.detail
+               FROM journey_orch.claim_outcome o
+              CROSS JOIN LATERAL pg_catalog.unnest(o.message_ids) AS m (message_id)) named
+    ON named.claim_id = c.claim_id AND named.message_id = h.message_id
+  LEFT JOIN journey_orch.claim_outcome rest
+    ON rest.claim_id = c.claim_id AND rest.message_ids IS NULL AND rest.outcome <> 'extended'
+  LEFT JOIN (SELECT DISTINCT ON (o.claim_id) o.claim_id, o.lease_until
+               FROM journey_orch.claim_outcome o
+              WHERE o.outcome = 'extended'
+              ORDER BY o.claim_id, o.recorded_at DESC) extended
+    ON extended.claim_id = c.claim_id
+ ORDER BY h.message_id, attempt, c.claim_id DESC;
+COMMENT ON VIEW journey_orch._message_claim IS
+  'Private: attempts that were handed out, with their newest claim and what came of it.';
+
+/* One place says what the state of a message is; docs/relays.md lists the
+   states, and sql/outbox.sql walks through them. */
+CREATE OR REPLACE VIEW journey_orch.message_status AS
+SELECT s.message_id, j.name AS journey, s.version, s.step, s.enrollment_id, s.customer_id,
+       s.channel, s.template, s.arm,
+       CASE WHEN s.stopped IS NOT NULL THEN s.stopped
+            WHEN s.outcome = 'acked' THEN 'sent'
+            WHEN s.outcome = 'dead' OR s.live_state = 'dead' THEN 'dead'
+            WHEN s.live_state = 'deferred' THEN 'deferred'
+            WHEN s.outcome = 'failed' THEN 'failed'
+            WHEN s.claim_id IS NOT NULL AND s.outcome IS NULL
+             AND s.lease_until > pg_catalog.clock_timestamp() THEN 'claimed'
+            WHEN s.is_withdrawn THEN 'withdrawn'
+            WHEN s.expires_at <= journey_orch.clock() THEN 'expired'
+            ELSE 'enqueued'
+       END AS state,
+       s.attempt, s.enqueued_at, s.claimed_at,
+       CASE WHEN s.outcome = 'acked' THEN s.outcome_at END AS sent_at,
+       CASE WHEN s.outcome IN ('failed', 'dead') THEN s.outcome_at END AS failed_at,
+       COALESCE(s.live_error, s.error) AS error,
+       s.topic, s.visit, s.event_id, s.expires_at
+  FROM (SELECT COALESCE(o.id, m.message_id) AS message_id,
+               COALESCE(o.journey_id, m.journey_id) AS journey_id,
+               COALESCE(o.version, m.version) AS version,
+               COALESCE(o.step, m.step) AS step,
+               COALESCE(o.enrollment_id, m.enrollment_id) AS enrollment_id,
+               COALESCE(o.aggregateid, m.customer_id) AS customer_id,
+               COALESCE(o.aggregatetype, m.channel) AS channel,
+               COALESCE(o.type, m.template) AS template,
+               COALESCE(o.arm, m.arm) AS arm,
+               COALESCE(o.attempt, m.attempt) AS attempt,
+               COALESCE(o.enqueued_at, m.enqueued_at) AS enqueued_at,
+               COALESCE(o.topic, m.topic) AS topic,
+               COALESCE(o.visit, m.visit) AS visit,
+               COALESCE(o.event_id, m.event_id) AS event_id,
+               COALESCE(o.expires_at, m.expires_at) AS expires_at,
+               m.state AS live_state,
+               m.error AS live_error,
+               h.claim_id, h.claimed_at, h.lease_until, h.outcome, h.outcome_at, h.error,
+               stopped.outcome AS stopped,
+               COALESCE(w.before_position > o.position, false) AS is_withdrawn
+          FROM (SELECT DISTINCT ON (a.id) a.id, a.aggregatetype, a.aggregateid, a.type,
+                       a.position, a.enrollment_id, a.event_id, a.enqueued_at, a.expires_at,
+                       a.journey_id, a.version, a.visit, a.attempt, a.step, a.topic, a.arm
+                  FROM journey_orch.outbox a
+                 ORDER BY a.id, a.attempt DESC) o
+          FULL JOIN journey_orch.message m ON m.message_id = o.id
+          LEFT JOIN journey_orch._message_claim h
+            ON h.message_id = o.id AND h.attempt = o.attempt
+          LEFT JOIN (SELECT i.message_id, x.outcome
+                       FROM journey_orch.claim_outcome x
+                      CROSS JOIN LATERAL pg_catalog.unnest(x.message_ids) AS i (message_id)
+                      WHERE x.outcome IN ('withdrawn', 'expired')) stopped
+            ON stopped.message_id = o.id
+          LEFT JOIN (SELECT x.enrollment_id, pg_catalog.max(x.before_position) AS before_position
+                       FROM journey_orch.withdrawal x
+                      GROUP BY x.enrollment_id) w
+            ON w.enrollment_id = o.enrollment_id) s
+  LEFT JOIN journey_orch.journey j ON j.journey_id = s.journey_id;
+GRANT SELECT ON journey_orch.message_status TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON VIEW journey_orch.message_status IS
+  'One row a message, as long as the outbox keeps it: where it came from, and how far its newest attempt has got.';
+COMMENT ON COLUMN journey_orch.message_status.message_id IS 'Id of the message, the same in all attempts; the idempotency key for providers.';
+COMMENT ON COLUMN journey_orch.message_status.journey IS 'Name of the journey that sent it.';
+COMMENT ON COLUMN journey_orch.message_status.version IS 'Version of the journey.';
+COMMENT ON COLUMN journey_orch.message_status.step IS 'The send step.';
+COMMENT ON COLUMN journey_orch.message_status.enrollment_id IS 'The run that sent it.';
+COMMENT ON COLUMN journey_orch.message_status.customer_id IS 'Whom it is for.';
+COMMENT ON COLUMN journey_orch.message_status.channel IS 'Channel of the newest attempt.';
+COMMENT ON COLUMN journey_orch.message_status.template IS 'Template that was rendered.';
+COMMENT ON COLUMN journey_orch.message_status.arm IS 'Arm of the experiment the run was in, if any.';
+COMMENT ON COLUMN journey_orch.message_status.state IS 'enqueued, deferred, claimed, sent, failed, withdrawn, expired or dead.';
+COMMENT ON COLUMN journey_orch.message_status.attempt IS 'Number of the newest attempt, from 1.';
+COMMENT ON COLUMN journey_orch.message_status.enqueued_at IS 'When the newest attempt was enqueued (engine clock).';
+COMMENT ON COLUMN journey_orch.message_status.claimed_at IS 'When the newest attempt was last handed out (engine clock).';
+COMMENT ON COLUMN journey_orch.message_status.sent_at IS 'When it was acknowledged (engine clock).';
+COMMENT ON COLUMN journey_orch.message_status.failed_at IS 'When the newest attempt failed (engine clock).';
+COMMENT ON COLUMN journey_orch.message_status.error IS 'What the relay said of the last failure.';
+COMMENT ON COLUMN journey_orch.message_status.topic IS 'Topic it is about, if the step names one.';
+COMMENT ON COLUMN journey_orch.message_status.visit IS 'Ordinal of the step visit in its run.';
+COMMENT ON COLUMN journey_orch.message_status.event_id IS 'The event that caused it, if one did.';
+COMMENT ON COLUMN journey_orch.message_status.expires_at IS 'When it is not worth sending any more (engine clock); NULL: never.';
+
+CREATE OR REPLACE VIEW journey_orch.dead_letter AS
+SELECT m.message_id, j.name AS journey, m.version, m.step, m.enrollment_id, m.customer_id,
+       m.channel, m.template, m.arm, m.attempt, m.enqueued_at, m.error, m.topic, m.payload
+  FROM journey_orch.message m
+  LEFT JOIN journey_orch.journey j ON j.journey_id = m.journey_id
+ WHERE m.state = 'dead';
+GRANT SELECT ON journey_orch.dead_letter TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON VIEW journey_orch.dead_letter IS
+  'One row a message that was given up: it failed for good, too often, or its relays never answered.';
+COMMENT ON COLUMN journey_orch.dead_letter.message_id IS 'Id of the message.';
+COMMENT ON COLUMN journey_orch.dead_letter.journey IS 'Name of the journey that sent it.';
+COMMENT ON COLUMN journey_orch.dead_letter.version IS 'Version of the journey.';
+COMMENT ON COLUMN journey_orch.dead_letter.step IS 'The send step.';
+COMMENT ON COLUMN journey_orch.dead_letter.enrollment_id IS 'The run that sent it.';
+COMMENT ON COLUMN journey_orch.dead_letter.customer_id IS 'Whom it was for.';
+COMMENT ON COLUMN journey_orch.dead_letter.channel IS 'Channel of the last attempt.';
+COMMENT ON COLUMN journey_orch.dead_letter.template IS 'Template that was rendered.';
+COMMENT ON COLUMN journey_orch.dead_letter.arm IS 'Arm of the experiment the run was in, if any.';
+COMMENT ON COLUMN journey_orch.dead_letter.attempt IS 'How many attempts were made.';
+COMMENT ON COLUMN journey_orch.dead_letter.enqueued_at IS 'When the message was enqueued (engine clock).';
+COMMENT ON COLUMN journey_orch.dead_letter.error IS 'What the relay said of the last failure.';
+COMMENT ON COLUMN journey_orch.dead_letter.topic IS 'Topic it was about, if the step names one.';
+COMMENT ON COLUMN journey_orch.dead_letter.payload IS 'What would have been sent.';
+
+CREATE OR REPLACE VIEW journey_orch.channel_status AS
+SELECT c.channel,
+       fresh.messages + held.returned AS ready,
+       held.in_flight,
+       live.deferred,
+       live.dead,
+       pg_catalog.clock_timestamp() - LEAST(fresh.oldest, held.oldest) AS oldest_age,
+       c.kind, c.drain,
+       newest.recorded_at AS last_claim_at,
+       newest.relay AS last_relay
+  FROM journey_orch.channel c
+  LEFT JOIN LATERAL (SELECT k.claim_id, k.positions, k.open_claims, k.recorded_at, k.relay
+                       FROM journey_orch.claim k
+                      WHERE k.channel = c.channel
+                      ORDER BY k.claim_id DESC
+                      LIMIT 1) newest ON true
+ CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS messages, pg_catalog.min(o.recorded_at) AS oldest
+                       FROM pg_catalog.unnest(COALESCE(newest.positions,
+                              pg_catalog.array_fill(1::bigint, ARRAY[16])))
+                              WITH ORDINALITY AS p (position, ordinal)
+                      CROSS JOIN LATERAL (SELECT a.recorded_at
+                                            FROM journey_orch.outbox a
+                                           WHERE a.lane = p.ordinal - 1
+                                             AND a.aggregatetype = c.channel
+                                             AND a.position >= p.position) o
+                      WHERE c.drain = 'claim') fresh
+ CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE t.lease_until > pg_catalog.clock_timestamp()) AS in_flight,
+                            pg_catalog.count(*) FILTER (WHERE t.lease_until <= pg_catalog.clock_timestamp()) AS returned,
+                            pg_catalog.min(t.recorded_at) FILTER (WHERE t.lease_until <= pg_catalog.clock_timestamp()) AS oldest
+                       FROM (SELECT k.recorded_at,
+                                    COALESCE((SELECT x.lease_until
+                                                FROM journey_orch.claim_outcome x
+                                               WHERE x.claim_id = k.claim_id AND x.outcome = 'extended'
+                                               ORDER BY x.recorded_at DESC
+                                               LIMIT 1), k.lease_until) AS lease_until
+                               FROM journey_orch.claim k
+                              CROSS JOIN LATERAL pg_catalog.unnest(k.held) AS h (message_id)
+                              WHERE k.claim_id = ANY (newest.open_claims || newest.claim_id)
+                                AND NOT EXISTS (SELECT FROM journey_orch.claim_outcome x
+                                                 WHERE x.claim_id = k.claim_id
+                                                   AND x.outcome <> 'extended'
+                                                   AND (x.message_ids IS NULL
+                                                        OR h.message_id = ANY (x.message_ids)))) t) held
+ CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE m.state = 'deferred') AS deferred,
+                            pg_catalog.count(*) FILTER (WHERE m.state = 'dead') AS dead
+                       FROM journey_orch.message m
+                      WHERE m.channel = c.channel) live;
+GRANT SELECT ON journey_orch.channel_status TO journey_orch_analyst, journey_orch_operator,
+  journey_orch_relay;
+COMMENT ON VIEW journey_orch.channel_status IS
+  'One row a channel: how much waits to be sent, and for how long.';
+COMMENT ON COLUMN journey_orch.channel_status.channel IS 'Name of the channel.';
+COMMENT ON COLUMN journey_orch.channel_status.ready IS 'Messages that claim() would look at now, those of leases that ran out included; gates may still stop some. 0 for a stream.';
+COMMENT ON COLUMN journey_orch.channel_status.in_flight IS 'Messages that relays hold.';
+COMMENT ON COLUMN journey_orch.channel_status.deferred IS 'Messages that wait for their next attempt.';
+COMMENT ON COLUMN journey_orch.channel_status.dead IS 'Messages that were given up (view dead_letter).';
+COMMENT ON COLUMN journey_orch.channel_status.oldest_age IS 'How long the oldest ready message has waited (real clock); NULL: none is ready.';
+COMMENT ON COLUMN journey_orch.channel_status.kind IS 'push, inbox, audience or task.';
+COMMENT ON COLUMN journey_orch.channel_status.drain IS 'claim or stream.';
+COMMENT ON COLUMN journey_orch.channel_status.last_claim_at IS 'When a relay was last given something (real clock).';
+COMMENT ON COLUMN journey_orch.channel_status.last_relay IS 'What that relay called itself.';
+
+COMMENT ON TABLE journey_orch.outbox IS
+  'One row an attempt of a message, ready to be sent; insert-only. The first five columns are those of Debezium''s outbox event router.';
+COMMENT ON TABLE journey_orch.withdrawal IS 'Messages of a run that must not be sent any more: those before a position.';
+COMMENT ON TABLE journey_orch.claim IS 'One row a lease of a relay; the newest of a channel is its cursor. Insert-only.';
+COMMENT ON TABLE journey_orch.claim_outcome IS 'What became of messages of a claim. Insert-only.';
+COMMENT ON TABLE journey_orch.delivery IS 'One row a report on a message. Insert-only.';
+COMMENT ON TABLE journey_orch.message IS 'Messages that wait for a retry, whose run waits for them, or that were given up.';
+COMMENT ON TABLE journey_orch.channel IS 'Channels, by set_channel().';
+COMMENT ON TABLE journey_orch.channel_grant IS 'Which roles may drain a channel, by grant_channel().';

@@ -5,8 +5,8 @@
  *
  * The caller is the lane's one writer and gives the positions, so a lane's
  * attempts become visible in the order of their positions, without gaps left
- * by rolled-back batches: claim() relies on it.  Appending rings nobody but
- * LISTEN; claim() and wait_for_messages() look for themselves.
+ * by rolled-back batches: claim() relies on it.  At commit the bell rings for
+ * wait_for_messages(), and a notification goes to those that LISTEN.
  */
 #include "postgres.h"
 
@@ -28,6 +28,15 @@ jo_message_id_place(pg_uuid_t *id, int lane, int64 position)
 	for (int i = 0; i < 6; i++)
 		id->data[i] = (unsigned char) (position >> (40 - 8 * i));
 	id->data[6] = 0x80 | (unsigned char) lane;
+}
+
+void
+jo_message_id_read(const pg_uuid_t *id, int *lane, int64 *position)
+{
+	*lane = id->data[6] & 0x0f;
+	*position = 0;
+	for (int i = 0; i < 6; i++)
+		*position = (*position << 8) | id->data[i];
 }
 
 /*
@@ -109,6 +118,7 @@ jo_outbox_append(int lane, const JoAttempt *attempts, int n)
 		jo_append_row(append, values, isnull);
 		MemoryContextReset(row_context);
 	}
+	jo_bell_pull();
 	if (jo_notify)
 		ring_channels(attempts, n);
 	MemoryContextSwitchTo(caller);

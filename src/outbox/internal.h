@@ -59,8 +59,14 @@ extern void jo_channel_init(void);
 extern void jo_channel_ensure_exists(const char *name);
 
 /* Raise 42704 without the channel, 42501 unless the current user may drain
- * it.  *is_stream: it is drained by change-data-capture. */
-extern void jo_channel_ensure_granted(const char *name, bool *is_stream);
+ * it. */
+extern void jo_channel_ensure_granted(const char *name);
+
+/* The same, and 55000 when it is drained by change-data-capture. */
+extern void jo_channel_ensure_claimable(const char *name);
+
+/* Names of all channels (char *), in CurrentMemoryContext. */
+extern List *jo_channel_names(void);
 
 /* Is the current user an operator (or superuser)? */
 extern bool jo_is_operator(void);
@@ -127,6 +133,12 @@ extern JoGate *jo_gate_begin(int lane, TimestampTz clock, Snapshot snapshot);
 extern JoGateVerdict jo_gate_check(JoGate *gate, TupleTableSlot *slot);
 extern void jo_gate_end(JoGate *gate);
 
+/* ---- enqueue.c ---- */
+
+/* What jo_message_id_place() wrote. */
+extern void jo_message_id_read(const pg_uuid_t *id, int *lane,
+							   int64 *position);
+
 /* ---- claim_log.c: rows of claim and claim_outcome ---- */
 
 /* Positions of one lane that messages of a claim lie in. */
@@ -186,7 +198,8 @@ extern int	jo_claim_place(JoClaim *claim, const pg_uuid_t *id);
 /* Append the claim; "awaited" and "attempts" may be NULL. */
 extern void jo_claim_append(const JoClaim *claim);
 
-/* Append an outcome.  "count" < 0: of all messages still held. */
+/* Append an outcome.  "count" < 0: of all messages still held.  "lease_until"
+ * is JO_NO_TIME but of an extension. */
 extern void jo_claim_outcome_append(int64 claim_id, const char *outcome,
 									const pg_uuid_t *ids, int count,
 									TimestampTz lease_until, Jsonb *detail);
@@ -226,10 +239,27 @@ typedef struct JoFailure
 extern void jo_message_event(JoEvent *event, const char *status,
 							 TupleTableSlot *slot, const JoFailure *failure);
 
-/* message.<status> with a report's time (0: none) and detail. */
+/* {"error", "permanent"}: the detail of an outcome. */
+extern Jsonb *jo_failure_detail(const char *error, bool is_permanent);
+
+/* message.<status> with a report's time and detail. */
 extern void jo_report_event(JoEvent *event, const char *status,
 							TupleTableSlot *slot, TimestampTz at,
 							Jsonb *detail);
+
+/* ---- bell.c ---- */
+
+extern void jo_bell_init(void);
+
+/* Ring at the commit of this transaction. */
+extern void jo_bell_pull(void);
+
+/* Sleep until it rings: prepare before the look that finds nothing, so that no
+ * ring is missed; leave at the end.  Only if it exists. */
+extern bool jo_bell_exists(void);
+extern void jo_bell_prepare(void);
+extern void jo_bell_sleep(long milliseconds);
+extern void jo_bell_leave(void);
 
 /* ---- relay.c: what claim, ack, nack and extend share ---- */
 

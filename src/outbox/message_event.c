@@ -220,7 +220,7 @@ jo_report_event(JoEvent *event, const char *status, TupleTableSlot *slot,
 	JsonbParseState *state = NULL;
 
 	begin_event(event, status, slot);
-	event->has_occurred_at = at != 0;
+	event->has_occurred_at = true;
 	event->occurred_at = at;
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_message(&state, slot);
@@ -228,4 +228,15 @@ jo_report_event(JoEvent *event, const char *status, TupleTableSlot *slot,
 	push_jsonb(&state, "detail", detail);
 	event->payload =
 		JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+Jsonb *
+jo_failure_detail(const char *error, bool is_permanent)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_string(&state, "error", error);
+	push_bool(&state, "permanent", is_permanent);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }

@@ -15,7 +15,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
-#include "catalog/pg_type_d.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -50,14 +50,31 @@ advance_source(ScanSource *source)
 		slot_getallattrs(source->slot);
 }
 
-/* The leaf's only index is (aggregatetype, position). */
 static void
+close_source(ScanSource *source)
+{
+	ExecDropSingleTupleTableSlot(source->slot);
+	index_endscan(source->scan);
+	index_close(source->index, AccessShareLock);
+	table_close(source->relation, AccessShareLock);
+}
+
+/*
+ * Begin to scan a leaf, whose only index is (aggregatetype, position); false
+ * when it has nothing for the keys.
+ */
+static bool
 open_source(ScanSource *source, Oid leaf, ScanKey keys, int nkeys,
 			Snapshot snapshot)
 {
 	List	   *indexes;
 
 	source->relation = table_open(leaf, AccessShareLock);
+	if (RelationGetNumberOfBlocks(source->relation) == 0)
+	{
+		table_close(source->relation, AccessShareLock);
+		return false;
+	}
 	indexes = RelationGetIndexList(source->relation);
 	source->index = index_open(linitial_oid(indexes), AccessShareLock);
 	list_free(indexes);
@@ -66,15 +83,9 @@ open_source(ScanSource *source, Oid leaf, ScanKey keys, int nkeys,
 	index_rescan(source->scan, keys, nkeys, NULL, 0);
 	source->slot = table_slot_create(source->relation, NULL);
 	advance_source(source);
-}
-
-static void
-close_source(ScanSource *source)
-{
-	ExecDropSingleTupleTableSlot(source->slot);
-	index_endscan(source->scan);
-	index_close(source->index, AccessShareLock);
-	table_close(source->relation, AccessShareLock);
+	if (!source->has_row)
+		close_source(source);
+	return source->has_row;
 }
 
 JoOutboxScan *
@@ -97,15 +108,11 @@ jo_outbox_scan_begin(const char *channel, int lane, int64 start, int64 stop,
 	for (int segment = 0; segment < segments; segment++)
 	{
 		Oid			leaf = jo_leaf_oid(JO_OUTBOX, lane, segment);
-		ScanSource *source = &scan->sources[scan->nsources];
 
-		if (!OidIsValid(leaf))
-			continue;
-		open_source(source, leaf, keys, nkeys, snapshot);
-		if (source->has_row)
+		if (OidIsValid(leaf) &&
+			open_source(&scan->sources[scan->nsources], leaf, keys, nkeys,
+						snapshot))
 			scan->nsources++;
-		else
-			close_source(source);
 	}
 	return scan;
 }

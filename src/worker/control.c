@@ -84,6 +84,12 @@ count_processes(const char *type, pid_t *pids, int size)
 	return jo_worker_find_processes(type, pids, size);
 }
 
+static TimestampTz
+deadline_in(int timeout_ms)
+{
+	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+}
+
 /* Sleep a moment; false when the deadline has passed. */
 static bool
 wait_a_moment(TimestampTz deadline)
@@ -128,8 +134,7 @@ count_ready(JoDatabase *database)
 static int
 start_through_launcher(void)
 {
-	TimestampTz deadline =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), START_TIMEOUT_MS);
+	TimestampTz deadline = deadline_in(START_TIMEOUT_MS);
 	JoDatabase *database;
 	int			ready;
 
@@ -161,8 +166,7 @@ start_through_launcher(void)
 static int
 start_directly(void)
 {
-	TimestampTz deadline =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), START_TIMEOUT_MS);
+	TimestampTz deadline = deadline_in(START_TIMEOUT_MS);
 	BackgroundWorkerHandle *handle = NULL;
 	JoProcessArguments arguments;
 	pid_t		pid;
@@ -211,8 +215,7 @@ journey_orch_start_worker(PG_FUNCTION_ARGS)
 Datum
 journey_orch_stop_worker(PG_FUNCTION_ARGS)
 {
-	TimestampTz deadline =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_TIMEOUT_MS);
+	TimestampTz deadline = deadline_in(STOP_TIMEOUT_MS);
 	JoDatabase *database;
 	pid_t		pids[1];
 	int			count;
@@ -266,6 +269,9 @@ announce_at_commit(XactEvent event, void *argument)
 	if (event != XACT_EVENT_COMMIT)
 		return;
 
+	/* Without autostart only what start_worker() started before. */
+	if (!jo_autostart && jo_worker_database_find(MyDatabaseId) == NULL)
+		return;
 	(void) jo_worker_database_request(MyDatabaseId, false);
 }
 
@@ -278,7 +284,7 @@ journey_orch_announce(PG_FUNCTION_ARGS)
 {
 	static bool is_registered = false;
 
-	if (jo_worker_area == NULL || !jo_autostart)
+	if (jo_worker_area == NULL)
 		PG_RETURN_VOID();
 
 	if (!is_registered)

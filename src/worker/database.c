@@ -61,9 +61,9 @@ jo_worker_terminate(JoDatabase *database)
 bool
 jo_worker_await_end(JoDatabase *database, int timeout_ms)
 {
-	TimestampTz deadline =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	TimestampTz deadline;
 
+	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
 	while (jo_worker_is_active(database))
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -88,6 +88,7 @@ hold_database(const char *name)
 	Oid			dboid = get_database_oid(name, true);
 	JoDatabase *database;
 	MemoryContext caller;
+	bool		is_ours;
 
 	if (!OidIsValid(dboid) || dboid == MyDatabaseId)
 		return;
@@ -97,12 +98,22 @@ hold_database(const char *name)
 	if (!pg_database_ownercheck(dboid, GetUserId()))
 		return;
 
+	/* No error between the list and the count. */
 	caller = MemoryContextSwitchTo(TopMemoryContext);
 	held = lappend(held, database);
 	MemoryContextSwitchTo(caller);
+
+	/* Unless the launcher has just given the slot to somebody else. */
 	SpinLockAcquire(&database->mutex);
-	database->holds++;
+	is_ours = pg_atomic_read_u32(&database->dboid) == dboid;
+	if (is_ours)
+		database->holds++;
 	SpinLockRelease(&database->mutex);
+	if (!is_ours)
+	{
+		held = list_delete_last(held);
+		return;
+	}
 
 	(void) jo_worker_await_end(database, HOLD_TIMEOUT_MS);
 }

@@ -162,13 +162,13 @@ note_failure(int lane, TimestampTz now)
 {
 	LaneWork   *work = &lanes[lane];
 	ErrorData  *error;
-	char		text[JO_WORKER_ERROR_LENGTH];
+	char		message[JO_WORKER_ERROR_LENGTH];
 	bool		is_cancel;
 	int			wait_ms;
 
 	MemoryContextSwitchTo(TopMemoryContext);
 	error = CopyErrorData();
-	snprintf(text, sizeof(text), "lane %d: %s", lane,
+	snprintf(message, sizeof(message), "lane %d: %s", lane,
 			 error->message ? error->message : "unknown error");
 
 	/* Our own timeout raises the same code as an operator. */
@@ -188,7 +188,7 @@ note_failure(int lane, TimestampTz now)
 	if (!is_cancel)
 		slot->failing_lanes |= (uint32) 1 << lane;
 	slot->last_error_at = now;
-	strlcpy(slot->last_error, text, JO_WORKER_ERROR_LENGTH);
+	strlcpy(slot->last_error, message, JO_WORKER_ERROR_LENGTH);
 	SpinLockRelease(&database->mutex);
 
 	if (work->complained_at == 0 ||

@@ -38,12 +38,13 @@
 
 #define EXTENSION "journey_orch"
 
-static const struct
+typedef struct PinnedSetting
 {
 	const char *name;
 	const char *value;
-}			pinned_settings[] =
-{
+} PinnedSetting;
+
+static const PinnedSetting pinned_settings[] = {
 	{"search_path", "pg_catalog, pg_temp"},
 	{"default_transaction_isolation", "read committed"},
 	{"default_transaction_read_only", "off"},
@@ -66,7 +67,6 @@ static const struct
 	{"default_tablespace", ""},
 	{"temp_tablespaces", ""},
 	{"jit", "off"},
-	{"force_parallel_mode", "off"},
 	{"max_parallel_workers_per_gather", "0"},
 };
 

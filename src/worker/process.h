@@ -22,8 +22,8 @@ typedef struct JoProcessArguments
 {
 	Oid			dboid;
 	Oid			engine;			/* role to become */
-	dsm_handle	segment;		/* of the JoDatabase; DSM_HANDLE_INVALID: it is
-								 * in shared memory */
+	dsm_handle	segment;		/* of the JoDatabase; DSM_HANDLE_INVALID: it
+								 * is in shared memory */
 	int			worker;			/* index of a lane worker */
 	pid_t		supervisor;		/* of a lane worker */
 } JoProcessArguments;

@@ -64,6 +64,13 @@ ensure_may_run(FunctionCallInfo fcinfo)
 	PreventCommandDuringRecovery("CALL journey_orch.run()");
 }
 
+/* Where an error came from. */
+static void
+describe_lane(void *argument)
+{
+	errcontext("while advancing lane %d", *(int *) argument);
+}
+
 /*
  * One batch of a lane in the current transaction, which is then committed
  * without waiting for the disk: a lost batch is done again.
@@ -71,12 +78,21 @@ ensure_may_run(FunctionCallInfo fcinfo)
 static void
 run_batch(int lane, TimestampTz until, JoBatchResult *result)
 {
+	ErrorContextCallback context;
+
+	context.callback = describe_lane;
+	context.arg = &lane;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+
 	(void) set_config_option("synchronous_commit", "off", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	if (jo_worker_batch(get_extension_oid("journey_orch", false), lane, true,
 						jo_batch_size, until, result) != JO_LANE_DONE)
 		elog(ERROR, "the extension is gone");
 	SPI_commit();
+
+	error_context_stack = context.previous;
 }
 
 Datum
@@ -152,9 +168,10 @@ static bool
 is_settled(SPIPlanPtr plan, int lane, const JoSnapshot *upto,
 		   TimestampTz clock)
 {
-	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	now;
 	bool		result;
 
+	now = RegisterSnapshot(GetLatestSnapshot());
 	result = jo_lane_has_applied(lane, upto, now) &&
 		!has_due_timer(plan, lane, clock, now);
 	UnregisterSnapshot(now);
@@ -218,6 +235,7 @@ await_lanes(TimestampTz deadline)
 Datum
 journey_orch_settle(PG_FUNCTION_ARGS)
 {
+	Datum		now;
 	TimestampTz deadline;
 	JoRunAs		saved;
 	bool		result;
@@ -230,9 +248,9 @@ journey_orch_settle(PG_FUNCTION_ARGS)
 	if (!jo_leaf_exists())
 		PG_RETURN_BOOL(true);
 
+	now = TimestampTzGetDatum(GetCurrentTimestamp());
 	deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-													   TimestampTzGetDatum(GetCurrentTimestamp()),
-													   PG_GETARG_DATUM(0)));
+													   now, PG_GETARG_DATUM(0)));
 	jo_run_as_extension(&saved);
 	SPI_connect();
 	result = await_lanes(deadline);

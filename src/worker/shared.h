@@ -80,10 +80,10 @@ typedef struct JoDatabase
 	pg_atomic_uint32 supervisor_procno; /* PGPROC number + 1, 0: none */
 	pg_atomic_uint32 lane_owner[JO_LANES];	/* worker index + 1, 0: nobody;
 											 * written by the supervisor */
-	pg_atomic_uint32 lane_pending[JO_LANES];	/* 1: the lane got events;
-												 * set by committing backends,
-												 * cleared by the worker before
-												 * its snapshot */
+	pg_atomic_uint32 lane_pending[JO_LANES];	/* 1: the lane got events; set
+												 * by committing backends,
+												 * cleared by the worker
+												 * before its snapshot */
 	JoWorkerSlot worker[JO_WORKERS_MAX];
 } JoDatabase;
 

@@ -182,10 +182,10 @@ put_processes(ReturnSetInfo *result)
 
 	for (i = 1; i <= backends; i++)
 	{
-		PgBackendStatus *entry =
-			&pgstat_fetch_stat_local_beentry(i)->backendStatus;
+		PgBackendStatus *entry;
 		const char *type;
 
+		entry = &pgstat_fetch_stat_local_beentry(i)->backendStatus;
 		if (entry->st_procpid == 0 || entry->st_backendType != B_BG_WORKER ||
 			entry->st_databaseid != MyDatabaseId)
 			continue;

@@ -171,7 +171,26 @@ for my $case (
 	like($err, qr/ERROR:\s+(25001|22023): .*\Q$message\E/, "run(): $message");
 }
 
-# Nothing hangs at shutdown, even with a batch that waits for a lock.
+# Whatever the database's settings are, the workers pin their own.
+$node->safe_psql('postgres', 'CREATE DATABASE hostile');
+$node->safe_psql('hostile', 'CREATE EXTENSION journey_orch');
+for my $setting ("default_transaction_isolation = 'serializable'", 'default_transaction_read_only = on',
+	"search_path = ''", "DateStyle = 'German'", "IntervalStyle = 'sql_standard'", "TimeZone = 'Asia/Kathmandu'",
+	"bytea_output = 'escape'", 'extra_float_digits = -15', 'standard_conforming_strings = off',
+	'row_security = off', "statement_timeout = '1ms'", "lock_timeout = '1ms'", "session_replication_role = 'replica'")
+{
+	$node->safe_psql('postgres', "ALTER DATABASE hostile SET $setting");
+}
+terminate($node, "datname = 'hostile'");
+{
+	local $ENV{PGOPTIONS} = '-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0';
+	emit($node, 'hostile', 100);
+	wait_applied($node, 'hostile', 100, 'workers under hostile settings');
+}
+$node->safe_psql('postgres', 'DROP DATABASE hostile');
+
+# Nothing hangs at shutdown: neither a batch that waits for a lock, nor a worker
+# whose commits no standby confirms.
 $release = holder('postgres', 'LOCK TABLE journey_orch.lane_cursor');
 emit($node, 'postgres', 100);
 ok( $node->poll_query_until('postgres', q{
@@ -182,6 +201,10 @@ eval { $release->() };
 $node->start;
 wait_workers($node, 'postgres', 2, 'workers start at boot');
 wait_applied($node, 'postgres', 1000);
+$node->append_conf('postgresql.conf', "synchronous_standby_names = 'absent'");
+$node->reload;
+$node->safe_psql('postgres', "SET synchronous_commit = local; SELECT journey_orch.emit('happened', '1')");
+wait_applied($node, 'postgres', 1001, 'without the synchronous standby');
 within(5, 'a fast shutdown of idle workers', sub { $node->stop('fast') });
 
 done_testing();
