@@ -25,7 +25,7 @@ define_claim_settings(void)
 							"A lane that is still behind then hands out nothing this time.  0 does not wait; -1 hands out without looking, so that a message may go out although the event that withdraws it is committed.",
 							&jo_claim_freshness,
 							100, -1, 60000,
-							PGC_USERSET, GUC_UNIT_MS,
+							PGC_SUSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("journey_orch.max_expired_claims",
 							"Sets after how many expired claims a message is given up.",

@@ -60,7 +60,7 @@ typedef struct JoAttempt
  * version 8; the other 68 bits stay what jo_message_id() computed.  The engine
  * calls it when it gives the message its position, before the id is used for
  * anything, so that a report finds the message years later without an index
- * (docs/decisions/message-id.md).  "position" 0: the message was deferred
+ * (docs/decisions/0006).  "position" 0: the message was deferred
  * before its first attempt; a report on it then costs a scan.
  */
 extern void jo_message_id_place(pg_uuid_t *id, int lane, int64 position);
