@@ -19,7 +19,8 @@
 /* Names of commands; names of users' events never begin with '$'. */
 #define JO_COMMAND_ENTER		"$enter"
 #define JO_COMMAND_LEAVE		"$leave"
-#define JO_CONTROL_TRUNCATE		"$truncate" /* customer_id '', payload {"relation": …} */
+#define JO_CONTROL_TRUNCATE		"$truncate" /* customer_id '', payload
+											 * {"relation": …} */
 
 /* Longest customer id and longest event name, in bytes. */
 #define JO_CUSTOMER_BYTES	1000

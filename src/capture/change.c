@@ -120,7 +120,7 @@ hash_fixed_key(const JoChangeSource *source, TupleTableSlot *slot)
 	{
 		AttrNumber	attnum = source->fixed[i];
 		Form_pg_attribute attribute =
-			TupleDescAttr(slot->tts_tupleDescriptor, attnum - 1);
+		TupleDescAttr(slot->tts_tupleDescriptor, attnum - 1);
 		bool		isnull;
 		Datum		value = slot_getattr(slot, attnum, &isnull);
 

@@ -149,7 +149,7 @@ has_orphans(List *relids)
 
 	foreach(cell, relids)
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(cell))))
-			return true;
+		return true;
 	return false;
 }
 
@@ -158,8 +158,8 @@ static void
 report(Followed *followed, const JoError *error)
 {
 	JoFailures *failures =
-		jo_failures_begin(followed->relids == NIL ? InvalidOid :
-						  linitial_oid(followed->relids), "ddl");
+	jo_failures_begin(followed->relids == NIL ? InvalidOid :
+					  linitial_oid(followed->relids), "ddl");
 
 	jo_failures_add(failures, "", NULL, error->sqlstate, error->message);
 	jo_failures_end(failures);

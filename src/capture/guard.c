@@ -58,11 +58,26 @@ jo_guard(JoGuarded body, void *arg, Oid owner)
 	}
 	PG_CATCH();
 	{
+		bool		is_raised = must_be_raised(geterrcode());
+		ErrorData  *edata = NULL;
+
 		MemoryContextSwitchTo(context);
-		if (must_be_raised(geterrcode()))
-			PG_RE_THROW();
-		error = jo_error_capture();
+		if (is_raised)
+		{
+			edata = CopyErrorData();
+			FlushErrorState();
+		}
+		else
+			error = jo_error_capture();
+
+		/* Also before raising: the error is not of this subtransaction. */
 		RollbackAndReleaseCurrentSubTransaction();
+		if (is_raised)
+		{
+			MemoryContextSwitchTo(context);
+			CurrentResourceOwner = resource_owner;
+			ReThrowError(edata);
+		}
 	}
 	PG_END_TRY();
 

@@ -99,7 +99,7 @@ tree_is_replicated(List *tree)
 
 	foreach(cell, tree)
 		if (is_subscription_target(lfirst_oid(cell)))
-			return true;
+		return true;
 	return false;
 }
 
@@ -115,7 +115,7 @@ jo_watch_needs_rows(Oid relid)
 	tree = find_all_inheritors(relid, NoLock, NULL);
 	foreach(cell, tree)
 		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
-			return true;
+		return true;
 	return tree_is_replicated(tree);
 }
 
@@ -210,7 +210,7 @@ make_trigger(Relation relation, const TriggerForm *form, Oid function,
 {
 	CreateTrigStmt *statement = makeNode(CreateTrigStmt);
 	bool		is_tree = form->is_row &&
-		relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+	relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 
 	statement->trigname = pstrdup(is_tree ? form->tree_name : form->name);
 	statement->relation =
@@ -282,7 +282,7 @@ jo_triggers_install(Oid relid)
 {
 	List	   *tree = find_all_inheritors(relid, ShareRowExclusiveLock, NULL);
 	char		row_fires_when = tree_is_replicated(tree) ?
-		TRIGGER_FIRES_ALWAYS : TRIGGER_FIRES_ON_ORIGIN;
+	TRIGGER_FIRES_ALWAYS : TRIGGER_FIRES_ON_ORIGIN;
 	Oid			function = capture_function();
 	int		   *wanted = palloc(list_length(tree) * sizeof(int));
 	JoRunAs		run_as;

@@ -61,8 +61,9 @@ struct JoRowPayload
 	AttrNumber	last_attnum;
 	bool		cannot_raise;
 	PayloadColumn *columns;		/* in the order of jsonb keys */
-	char	   *head;			/* varlena header, container header, entries of
-								 * the keys, room for those of the values, keys */
+	char	   *head;			/* varlena header, container header, entries
+								 * of the keys, room for those of the values,
+								 * keys */
 	int			head_length;
 	int			keys_length;
 };

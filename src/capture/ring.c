@@ -70,7 +70,7 @@ ring_after_commit_prepared(PlannedStmt *statement, const char *query,
 {
 	Node	   *node = statement->utilityStmt;
 	bool		is_commit_prepared = IsA(node, TransactionStmt) &&
-		((TransactionStmt *) node)->kind == TRANS_STMT_COMMIT_PREPARED;
+	((TransactionStmt *) node)->kind == TRANS_STMT_COMMIT_PREPARED;
 
 	if (next_utility_hook != NULL)
 		next_utility_hook(statement, query, read_only_tree, context, params,

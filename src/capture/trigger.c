@@ -10,13 +10,13 @@
  * itself, so a row is never captured twice.
  *
  * The user's statement never fails because of us.  Expressions that cannot
- * raise are evaluated as they are.  Others are evaluated for up to CHUNK_ROWS
- * rows in one subtransaction that writes nothing (guard.c); when that raises,
- * row by row.  A row whose expression raises, or whose customer is NULL,
- * becomes a capture_failure.  Events and failures are written after the
- * evaluation, in the user's own (sub)transaction: so a savepoint that is rolled
- * back takes its events with it.  What is not caught: cancel, shutdown, and
- * exhausted memory or disk, which the statement would have met anyway.
+ * raise are evaluated as they are.  Others are evaluated in subtransactions
+ * that write nothing (chunk.c, guard.c).  A row whose expression raises, or
+ * whose customer is NULL, becomes a capture_failure.  Events and failures are
+ * written after the evaluation, in the user's own (sub)transaction: so a
+ * savepoint that is rolled back takes its events with it.  What is not caught:
+ * cancel, shutdown, and exhausted memory or disk, which the statement would
+ * have met anyway.
  *
  * Order: by row, within a row by watch_id.
  */
@@ -30,168 +30,10 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-#include "capture/internal.h"
+#include "capture/row.h"
 #include "core/leaf.h"
 
-#define CHUNK_ROWS 256
-#define CHUNK_BYTES (1024 * 1024)
-
 PG_FUNCTION_INFO_V1(journey_orch_capture);
-
-/* What a watch made of a row. */
-typedef struct Outcome
-{
-	char	   *customer;		/* NULL: no event */
-	Jsonb	   *payload;
-	const char *sqlstate;		/* not NULL: a failure, with its message */
-	const char *message;
-} Outcome;
-
-/* A watch that this call serves. */
-typedef struct Served
-{
-	JoWatch    *watch;
-	AttrMap    *map;
-	TupleTableSlot *old_slot;	/* rows converted by "map" */
-	TupleTableSlot *new_slot;
-} Served;
-
-/* One call of the trigger function. */
-typedef struct Capture
-{
-	Relation	relation;
-	int			operation;
-	JoWatchedRelation *watched;
-	int			count;
-	Served	   *served;
-	bool		can_raise;		/* one of them can */
-	bool		needs_settings; /* one of them reads settings */
-	JoFailures *failures;
-	JoEventWriter *writer;		/* made by the first event */
-	JoError    *writer_error;	/* why there can be none */
-	MemoryContext context;		/* of the call */
-	MemoryContext row_context;	/* of a row or a chunk */
-} Capture;
-
-/* Rows copied out of the transition tables to be evaluated together. */
-typedef struct Chunk
-{
-	int			count;
-	Size		bytes;
-	MinimalTuple old_rows[CHUNK_ROWS];
-	MinimalTuple new_rows[CHUNK_ROWS];
-	Outcome    *outcomes;		/* count * capture->count */
-	TupleTableSlot *old_slot;
-	TupleTableSlot *new_slot;
-} Chunk;
-
-/* Argument of the guarded evaluation: one watch over rows [from, to). */
-typedef struct Evaluation
-{
-	Capture    *capture;
-	Chunk	   *chunk;
-	int			served;
-	int			from;
-	int			to;
-} Evaluation;
-
-/* The row as the watch's relation has it. */
-static TupleTableSlot *
-converted(AttrMap *map, TupleTableSlot *in, TupleTableSlot *out)
-{
-	if (in == NULL || map == NULL)
-		return in;
-	return execute_attr_map_slot(map, in, out);
-}
-
-static void
-set_failure(Outcome *outcome, const char *sqlstate, const char *message)
-{
-	outcome->sqlstate = sqlstate;
-	outcome->message = message;
-	outcome->customer = NULL;
-}
-
-/* The payload of an event; NULL after setting a failure. */
-static Jsonb *
-compute_payload(JoWatch *watch, TupleTableSlot *old_slot,
-				TupleTableSlot *new_slot, Outcome *outcome)
-{
-	Jsonb	   *payload;
-	Datum		value;
-	bool		isnull;
-
-	if (watch->columns_payload != NULL)
-	{
-		payload = jo_row_payload_build(watch->columns_payload,
-									   new_slot != NULL ? new_slot : old_slot);
-		if (payload == NULL)
-			set_failure(outcome, "54000", "the payload is too large for jsonb");
-		return payload;
-	}
-
-	value = jo_row_expression_value(watch->payload, old_slot, new_slot,
-									&isnull);
-	if (isnull)
-		return jo_empty_payload();
-	payload = DatumGetJsonbP(value);
-	if (!JB_ROOT_IS_OBJECT(payload))
-	{
-		set_failure(outcome, "22023", "payload_sql did not yield an object");
-		return NULL;
-	}
-	return payload;
-}
-
-/*
- * What one watch makes of one row, in CurrentMemoryContext.  Runs authors'
- * expressions: under jo_guard() if they can raise.
- */
-static void
-compute(Served *served, TupleTableSlot *old_slot, TupleTableSlot *new_slot,
-		Outcome *outcome)
-{
-	JoWatch    *watch = served->watch;
-	Datum		value;
-	bool		isnull;
-	text	   *customer;
-
-	memset(outcome, 0, sizeof(Outcome));
-	old_slot = converted(served->map, old_slot, served->old_slot);
-	new_slot = converted(served->map, new_slot, served->new_slot);
-
-	if (watch->condition != NULL)
-	{
-		value = jo_row_expression_value(watch->condition, old_slot, new_slot,
-										&isnull);
-		if (isnull || !DatumGetBool(value))
-			return;
-	}
-
-	value = jo_row_expression_value(watch->customer, old_slot, new_slot,
-									&isnull);
-	if (isnull)
-	{
-		set_failure(outcome, "22004", "customer_sql yielded NULL");
-		return;
-	}
-	customer = DatumGetTextPP(value);
-	if (VARSIZE_ANY_EXHDR(customer) == 0)
-	{
-		set_failure(outcome, "22023", "customer_sql yielded an empty string");
-		return;
-	}
-	if (VARSIZE_ANY_EXHDR(customer) > JO_CUSTOMER_BYTES)
-	{
-		set_failure(outcome, "22001",
-					"customer_sql yielded a string that is too long for a customer id");
-		return;
-	}
-
-	outcome->payload = compute_payload(watch, old_slot, new_slot, outcome);
-	if (outcome->payload != NULL)
-		outcome->customer = text_to_cstring(customer);
-}
 
 /* Make the leaves of the log; only after a restore that left them out. */
 static void
@@ -201,7 +43,7 @@ ensure_leaves(void *arg)
 }
 
 static bool
-has_writer(Capture *capture)
+has_writer(JoCapture *capture)
 {
 	MemoryContext old_context;
 
@@ -220,58 +62,9 @@ has_writer(Capture *capture)
 	return capture->writer != NULL;
 }
 
-/* Argument of the guarded computation of a row's key. */
-typedef struct KeyText
-{
-	const JoWatchedRelation *watched;
-	TupleTableSlot *slot;
-	StringInfoData text;
-} KeyText;
-
-static void
-print_key(void *arg)
-{
-	KeyText    *key = arg;
-	const JoWatchedRelation *watched = key->watched;
-
-	for (int i = 0; i < watched->key_count; i++)
-	{
-		AttrNumber	attnum = watched->key[i];
-		bool		isnull;
-		Datum		value = slot_getattr(key->slot, attnum, &isnull);
-		Oid			output;
-		bool		is_varlena;
-
-		if (i > 0)
-			appendStringInfoString(&key->text, ", ");
-		if (isnull)
-			continue;
-		getTypeOutputInfo(TupleDescAttr(key->slot->tts_tupleDescriptor,
-										attnum - 1)->atttypid,
-						  &output, &is_varlena);
-		appendStringInfoString(&key->text, OidOutputFunctionCall(output, value));
-	}
-}
-
-/* The key of a row as text, or NULL. */
-static char *
-row_key(Capture *capture, TupleTableSlot *old_slot, TupleTableSlot *new_slot)
-{
-	KeyText		key = {capture->watched};
-
-	if (capture->watched->key_count == 0)
-		return NULL;
-	key.slot = new_slot != NULL ? new_slot : old_slot;
-	initStringInfo(&key.text);
-	if (jo_guard(print_key, &key, capture->relation->rd_rel->relowner) != NULL)
-		return NULL;
-	return key.text.data;
-}
-
-/* Write what came of one row and watch. */
-static void
-record(Capture *capture, JoWatch *watch, Outcome *outcome,
-	   TupleTableSlot *old_slot, TupleTableSlot *new_slot)
+void
+jo_row_record(JoCapture *capture, JoWatch *watch, JoOutcome *outcome,
+			  TupleTableSlot *old_slot, TupleTableSlot *new_slot)
 {
 	JoEvent		event = {0};
 
@@ -279,12 +72,12 @@ record(Capture *capture, JoWatch *watch, Outcome *outcome,
 		return;
 
 	if (outcome->customer != NULL && !has_writer(capture))
-		set_failure(outcome, capture->writer_error->sqlstate,
-					capture->writer_error->message);
+		jo_row_set_failure(outcome, capture->writer_error->sqlstate,
+						   capture->writer_error->message);
 	if (outcome->sqlstate != NULL)
 	{
 		jo_failures_add(capture->failures, watch->event,
-						row_key(capture, old_slot, new_slot),
+						jo_row_key(capture, old_slot, new_slot),
 						outcome->sqlstate, outcome->message);
 		return;
 	}
@@ -299,164 +92,25 @@ record(Capture *capture, JoWatch *watch, Outcome *outcome,
 
 /* One row, when no expression can raise. */
 static void
-capture_plainly(Capture *capture, TupleTableSlot *old_slot,
+capture_plainly(JoCapture *capture, TupleTableSlot *old_slot,
 				TupleTableSlot *new_slot)
 {
 	MemoryContext old_context = MemoryContextSwitchTo(capture->row_context);
 
 	for (int i = 0; i < capture->count; i++)
 	{
-		Outcome		outcome;
+		JoOutcome	outcome;
 
-		compute(&capture->served[i], old_slot, new_slot, &outcome);
-		record(capture, capture->served[i].watch, &outcome, old_slot, new_slot);
+		jo_row_compute(&capture->served[i], old_slot, new_slot, &outcome);
+		jo_row_record(capture, capture->served[i].watch, &outcome, old_slot, new_slot);
 	}
 	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(capture->row_context);
-}
-
-/* Put a row of a chunk back into the slots. */
-static void
-load_row(Chunk *chunk, int row, TupleTableSlot **old_slot,
-		 TupleTableSlot **new_slot)
-{
-	*old_slot = chunk->old_rows[row] == NULL ? NULL :
-		ExecStoreMinimalTuple(chunk->old_rows[row], chunk->old_slot, false);
-	*new_slot = chunk->new_rows[row] == NULL ? NULL :
-		ExecStoreMinimalTuple(chunk->new_rows[row], chunk->new_slot, false);
-}
-
-static void
-evaluate(void *arg)
-{
-	Evaluation *evaluation = arg;
-	Capture    *capture = evaluation->capture;
-	Chunk	   *chunk = evaluation->chunk;
-
-	for (int row = evaluation->from; row < evaluation->to; row++)
-	{
-		TupleTableSlot *old_slot;
-		TupleTableSlot *new_slot;
-
-		CHECK_FOR_INTERRUPTS();
-		load_row(chunk, row, &old_slot, &new_slot);
-		compute(&capture->served[evaluation->served], old_slot, new_slot,
-				&chunk->outcomes[row * capture->count + evaluation->served]);
-	}
-}
-
-/* Evaluate one watch over a chunk: together, or else row by row. */
-static void
-evaluate_chunk(Capture *capture, Chunk *chunk, int served)
-{
-	JoWatch    *watch = capture->served[served].watch;
-	Evaluation	evaluation = {capture, chunk, served, 0, chunk->count};
-	JoError    *error;
-
-	if (!watch->can_raise)
-	{
-		evaluate(&evaluation);
-		return;
-	}
-
-	error = jo_guard(evaluate, &evaluation, watch->owner);
-	if (error == NULL)
-		return;
-
-	for (int row = 0; row < chunk->count; row++)
-	{
-		Outcome    *outcome = &chunk->outcomes[row * capture->count + served];
-
-		if (chunk->count > 1)
-		{
-			evaluation.from = row;
-			evaluation.to = row + 1;
-			error = jo_guard(evaluate, &evaluation, watch->owner);
-		}
-		if (error != NULL)
-			set_failure(outcome, error->sqlstate, error->message);
-	}
-}
-
-/* Evaluate what the chunk holds, write what came of it, and empty it. */
-static void
-flush_chunk(Capture *capture, Chunk *chunk)
-{
-	MemoryContext old_context = MemoryContextSwitchTo(capture->row_context);
-
-	chunk->outcomes = palloc0(sizeof(Outcome) * chunk->count * capture->count);
-	for (int i = 0; i < capture->count; i++)
-		evaluate_chunk(capture, chunk, i);
-
-	for (int row = 0; row < chunk->count; row++)
-	{
-		TupleTableSlot *old_slot;
-		TupleTableSlot *new_slot;
-
-		load_row(chunk, row, &old_slot, &new_slot);
-		for (int i = 0; i < capture->count; i++)
-			record(capture, capture->served[i].watch,
-				   &chunk->outcomes[row * capture->count + i],
-				   old_slot, new_slot);
-	}
-
-	MemoryContextSwitchTo(old_context);
-	MemoryContextReset(capture->row_context);
-	chunk->count = 0;
-	chunk->bytes = 0;
-}
-
-static Chunk *
-make_chunk(Capture *capture)
-{
-	Chunk	   *chunk = palloc(sizeof(Chunk));
-
-	chunk->count = 0;
-	chunk->bytes = 0;
-	chunk->old_slot = MakeSingleTupleTableSlot(RelationGetDescr(capture->relation),
-											   &TTSOpsMinimalTuple);
-	chunk->new_slot = MakeSingleTupleTableSlot(RelationGetDescr(capture->relation),
-											   &TTSOpsMinimalTuple);
-	return chunk;
-}
-
-static void
-drop_chunk(Chunk *chunk)
-{
-	ExecDropSingleTupleTableSlot(chunk->old_slot);
-	ExecDropSingleTupleTableSlot(chunk->new_slot);
-}
-
-static MinimalTuple
-copy_row(Capture *capture, Chunk *chunk, TupleTableSlot *slot)
-{
-	MemoryContext old_context;
-	MinimalTuple tuple;
-
-	if (slot == NULL)
-		return NULL;
-	old_context = MemoryContextSwitchTo(capture->row_context);
-	tuple = ExecCopySlotMinimalTuple(slot);
-	MemoryContextSwitchTo(old_context);
-	chunk->bytes += tuple->t_len;
-	return tuple;
-}
-
-/* Add a row to the chunk; evaluate it when it is full. */
-static void
-capture_guarded(Capture *capture, Chunk *chunk, TupleTableSlot *old_slot,
-				TupleTableSlot *new_slot)
-{
-	chunk->old_rows[chunk->count] = copy_row(capture, chunk, old_slot);
-	chunk->new_rows[chunk->count] = copy_row(capture, chunk, new_slot);
-	chunk->count++;
-	if (chunk->count == CHUNK_ROWS || chunk->bytes >= CHUNK_BYTES)
-		flush_chunk(capture, chunk);
 }
 
 /* Say for each watch that OLD was NULL for some rows. */
 static void
-report_unpaired(Capture *capture, int64 unpaired)
+report_unpaired(JoCapture *capture, int64 unpaired)
 {
 	for (int i = 0; i < capture->count; i++)
 		jo_failures_add(capture->failures, capture->served[i].watch->event,
@@ -467,13 +121,13 @@ report_unpaired(Capture *capture, int64 unpaired)
 }
 
 static void
-capture_statement(Capture *capture, TriggerData *trigger)
+capture_statement(JoCapture *capture, TriggerData *trigger)
 {
 	JoChangeSource *source =
-		jo_change_source_begin(capture->relation, trigger->tg_oldtable,
-							   trigger->tg_newtable, capture->watched,
-							   trigger->tg_updatedcols);
-	Chunk	   *chunk = capture->can_raise ? make_chunk(capture) : NULL;
+	jo_change_source_begin(capture->relation, trigger->tg_oldtable,
+						   trigger->tg_newtable, capture->watched,
+						   trigger->tg_updatedcols);
+	JoChunk    *chunk = capture->can_raise ? jo_chunk_begin(capture) : NULL;
 	TupleTableSlot *old_slot;
 	TupleTableSlot *new_slot;
 
@@ -483,21 +137,17 @@ capture_statement(Capture *capture, TriggerData *trigger)
 		if (chunk == NULL)
 			capture_plainly(capture, old_slot, new_slot);
 		else
-			capture_guarded(capture, chunk, old_slot, new_slot);
+			jo_chunk_add(chunk, old_slot, new_slot);
 	}
 	if (chunk != NULL)
-	{
-		if (chunk->count > 0)
-			flush_chunk(capture, chunk);
-		drop_chunk(chunk);
-	}
+		jo_chunk_end(chunk);
 	if (jo_change_source_unpaired(source) > 0)
 		report_unpaired(capture, jo_change_source_unpaired(source));
 	jo_change_source_end(source);
 }
 
 static void
-capture_row(Capture *capture, TriggerData *trigger)
+capture_row(JoCapture *capture, TriggerData *trigger)
 {
 	TupleTableSlot *old_slot = NULL;
 	TupleTableSlot *new_slot = NULL;
@@ -511,11 +161,10 @@ capture_row(Capture *capture, TriggerData *trigger)
 
 	if (capture->can_raise)
 	{
-		Chunk	   *chunk = make_chunk(capture);
+		JoChunk    *chunk = jo_chunk_begin(capture);
 
-		capture_guarded(capture, chunk, old_slot, new_slot);
-		flush_chunk(capture, chunk);
-		drop_chunk(chunk);
+		jo_chunk_add(chunk, old_slot, new_slot);
+		jo_chunk_end(chunk);
 	}
 	else
 		capture_plainly(capture, old_slot, new_slot);
@@ -523,7 +172,7 @@ capture_row(Capture *capture, TriggerData *trigger)
 
 /* True when a trigger of this form serves the watch. */
 static bool
-serves(const JoWatch *watch, const Capture *capture, const Trigger *trigger,
+serves(const JoWatch *watch, const JoCapture *capture, const Trigger *trigger,
 	   bool is_row)
 {
 	if (!(watch->operations & capture->operation) || watch->by_row != is_row)
@@ -567,7 +216,7 @@ conversion_slot(const JoWatchUse *use)
  * here, once a statement, and left out.
  */
 static void
-choose_watches(Capture *capture, const Trigger *trigger, bool is_row)
+choose_watches(JoCapture *capture, const Trigger *trigger, bool is_row)
 {
 	LookUp		look = {capture->relation};
 	JoError    *error = NULL;
@@ -603,7 +252,7 @@ choose_watches(Capture *capture, const Trigger *trigger, bool is_row)
 		}
 
 		if (capture->served == NULL)
-			capture->served = palloc(look.watched->count * sizeof(Served));
+			capture->served = palloc(look.watched->count * sizeof(JoServed));
 		capture->served[capture->count].watch = watch;
 		capture->served[capture->count].map = use->map;
 		capture->served[capture->count].old_slot = conversion_slot(use);
@@ -628,7 +277,7 @@ static void
 capture_changes(TriggerData *trigger, int operation, const char *name)
 {
 	bool		is_row = TRIGGER_FIRED_FOR_ROW(trigger->tg_event);
-	Capture		capture = {trigger->tg_relation, operation};
+	JoCapture	capture = {trigger->tg_relation, operation};
 
 	if (!is_row && changed_nothing(trigger))
 		return;

@@ -222,12 +222,12 @@ check_columns(ArrayType *columns, Relation relation)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" must not be empty", "columns"),
-				 errhint("Leave it out for all columns, or give payload_sql => '''{}'''.")));
+				 errhint("Leave it out for all columns; an empty payload is a payload_sql.")));
 	for (int i = 0; i < count; i++)
 	{
 		const char *name = isnull[i] ? "NULL" : NameStr(*DatumGetName(names[i]));
 		AttrNumber	attnum = isnull[i] ? 0 :
-			get_attnum(RelationGetRelid(relation), name);
+		get_attnum(RelationGetRelid(relation), name);
 
 		if (attnum <= 0)
 			ereport(ERROR,

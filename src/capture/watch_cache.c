@@ -150,7 +150,7 @@ fill(void)
 {
 	HASHCTL		control = {0};
 	MemoryContext old_context =
-		MemoryContextSwitchTo(jo_cache_context(&watch_cache));
+	MemoryContextSwitchTo(jo_cache_context(&watch_cache));
 
 	watches = NIL;
 	relations = NULL;
@@ -297,7 +297,7 @@ jo_watched_relation(Relation relation)
 {
 	JoWatchedRelation made = {.relid = RelationGetRelid(relation)};
 	MemoryContext old_context =
-		MemoryContextSwitchTo(jo_cache_context(&watch_cache));
+	MemoryContextSwitchTo(jo_cache_context(&watch_cache));
 	List	   *ancestors = jo_relation_ancestors(made.relid);
 	JoWatchedRelation *entry;
 	ListCell   *cell;
