@@ -93,6 +93,16 @@ jo_snapshot_is_finished(const JoSnapshot *snapshot, FullTransactionId xid)
 				   sizeof(FullTransactionId), compare_full_xids) == NULL;
 }
 
+/* Had the same transactions ended in both? */
+bool
+jo_snapshot_equals(const JoSnapshot *a, const JoSnapshot *b)
+{
+	return FullTransactionIdEquals(a->xmin, b->xmin) &&
+		FullTransactionIdEquals(a->xmax, b->xmax) && a->nxip == b->nxip &&
+		(a->nxip == 0 ||
+		 memcmp(a->xip, b->xip, a->nxip * sizeof(FullTransactionId)) == 0);
+}
+
 /* Snapshot of the beginning of time: nothing had ended. */
 void
 jo_snapshot_empty(JoSnapshot *result)

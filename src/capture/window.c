@@ -12,7 +12,8 @@
  * invisible when they are fetched.  A window larger than one batch is kept in
  * this backend, sorted, so that a backlog is sorted once and not once a batch.
  * That list is a cache: it is trusted only if the cursor is exactly where this
- * backend left it, else it is read again.  Its size is bounded
+ * backend left it, in a window up to the very same snapshot, else it is read
+ * again (test/isolation/specs/window_cache).  Its size is bounded
  * (WINDOW_ENTRIES): of a larger backlog the smallest tickets are kept.
  */
 #include "postgres.h"
@@ -65,8 +66,7 @@ typedef struct WindowCache
 	int			next;
 	int64		batch;
 	int64		seq;
-	FullTransactionId s2_xmin;
-	FullTransactionId s2_xmax;
+	JoSnapshot	s2;				/* whose xip lives in "context" */
 } WindowCache;
 
 static WindowCache window_cache[JO_LANES];
@@ -266,7 +266,11 @@ typedef struct Fetcher
 	TupleTableSlot *slot[JO_SEGMENTS_MAX];
 } Fetcher;
 
-/* Read the row of an entry; false when the snapshot does not see it. */
+/*
+ * Read the row of an entry; false when the snapshot does not see it.  The entry
+ * may be older than the snapshot: VACUUM may have removed the row of a
+ * rolled-back savepoint since, and a later event may stand in its place.
+ */
 static bool
 fetch_event(Fetcher *fetcher, int lane, WindowEntry *entry, Snapshot snapshot,
 			JoEvent *event)
@@ -284,7 +288,7 @@ fetch_event(Fetcher *fetcher, int lane, WindowEntry *entry, Snapshot snapshot,
 									   snapshot, fetcher->slot[segment]))
 		return false;
 	read_event(fetcher->slot[segment], event);
-	return true;
+	return event->seq == entry->seq;
 }
 
 static void
@@ -304,8 +308,7 @@ cache_is_at(const WindowCache *cache, const JoLaneCursor *cursor)
 {
 	return cache->context != NULL && cursor->has_s2 &&
 		cache->batch == cursor->batch && cache->seq == cursor->seq &&
-		FullTransactionIdEquals(cache->s2_xmin, cursor->s2.xmin) &&
-		FullTransactionIdEquals(cache->s2_xmax, cursor->s2.xmax);
+		jo_snapshot_equals(&cache->s2, &cursor->s2);
 }
 
 static void
@@ -342,6 +345,10 @@ read_window(WindowCache *cache, JoLaneCursor *cursor, Snapshot snapshot)
 										   ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(cache->context);
 	walk_lane(cursor->lane, &bounds, snapshot, &cache->list);
+	cache->s2 = cursor->s2;
+	cache->s2.xip = palloc((cursor->s2.nxip + 1) * sizeof(FullTransactionId));
+	memcpy(cache->s2.xip, cursor->s2.xip,
+		   cursor->s2.nxip * sizeof(FullTransactionId));
 	MemoryContextSwitchTo(caller);
 	qsort(cache->list.entries, cache->list.count, sizeof(WindowEntry),
 		  compare_entries);
@@ -370,8 +377,6 @@ keep_cache(WindowCache *cache, const JoLaneCursor *cursor)
 {
 	cache->batch = cursor->batch + 1;
 	cache->seq = cursor->seq;
-	cache->s2_xmin = cursor->s2.xmin;
-	cache->s2_xmax = cursor->s2.xmax;
 	if (cache->next == cache->list.count)
 		drop_cache(cache);
 }
@@ -420,7 +425,9 @@ jo_event_window_read(JoLaneCursor *cursor, Snapshot snapshot, int limit,
 	drop_cache(cache);
 	finish_window(cursor);
 	/* a window that an earlier batch opened ended before this snapshot */
-	if (!was_open)
+	if (was_open)
+		cursor->moved = true;
+	else
 		*end = JO_WINDOW_EXHAUSTED;
 	return count;
 }

@@ -22,7 +22,7 @@
  * Read the next events and give each to its customer.  An instant below the
  * lane's own clock is lifted to it: instants are monotone along the ticket.
  * When the window was cut, no timer may overtake an event that is still to be
- * read, so timers stop before the last instant.
+ * read, whose instant is the lane's clock at least: timers stop before it.
  */
 static void
 read_events(JoBatch *batch)
@@ -45,9 +45,8 @@ read_events(JoBatch *batch)
 	if (end == JO_WINDOW_CUT)
 	{
 		batch->more = true;
-		if (batch->nevents > 0)
-			batch->timer_limit = Min(batch->timer_limit,
-									 batch->cursor.clock - 1);
+		batch->timer_limit = Min(batch->timer_limit,
+								 Max(batch->cursor.clock, DT_NOBEGIN + 1) - 1);
 	}
 }
 
