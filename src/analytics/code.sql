@@ -26,13 +26,9 @@ FROM live
 JOIN journey_orch.journey AS j USING (journey_id)
 UNION ALL
 SELECT ended.enrollment_id, j.name, ended.version, ended.customer_id,
-       ended.key, ended.from_step, 'ended', entered.clock, ended.arrived_at,
+       ended.key, ended.from_step, 'ended', ended.entered_at, ended.arrived_at,
        NULL, ended.clock, ended.reason, NULL, NULL
 FROM journey_orch.step_log AS ended
-JOIN journey_orch.step_log AS entered
-  ON entered.enrollment_id = ended.enrollment_id
- AND entered.lane = ended.lane
- AND entered.outcome = 'entered'
 JOIN journey_orch.journey AS j ON j.journey_id = ended.journey_id
 WHERE ended.outcome = 'ended';
 

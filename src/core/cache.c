@@ -232,17 +232,15 @@ jo_cache_invalidate(const char *table)
 	CacheInvalidateRelcacheByRelid(jo_relation_oid(table));
 }
 
-/*
- * The catalog snapshot is taken anew for a table without a syscache, sees our
- * own commands, and needs no transaction snapshot.
- */
+/* Hand each row of a table of ours that "snapshot" sees to "reader".  A table
+ * that does not exist (the extension is going) has no rows. */
 void
-jo_cache_read_table(const char *table, JoRowReader reader, void *arg)
+jo_read_table(const char *table, Snapshot snapshot, JoRowReader reader,
+			  void *arg)
 {
 	Oid			schema = jo_schema_oid_if_exists();
 	Oid			relid = InvalidOid;
 	Relation	rel;
-	Snapshot	snapshot;
 	TableScanDesc scan;
 	TupleTableSlot *slot;
 
@@ -252,15 +250,26 @@ jo_cache_read_table(const char *table, JoRowReader reader, void *arg)
 		return;
 
 	rel = table_open(relid, AccessShareLock);
-	snapshot = RegisterSnapshot(GetCatalogSnapshot(relid));
 	slot = table_slot_create(rel, NULL);
 	scan = table_beginscan(rel, snapshot, 0, NULL);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 		reader(slot, arg);
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
-	UnregisterSnapshot(snapshot);
 	table_close(rel, AccessShareLock);
+}
+
+/*
+ * The same for filling a cache.  The catalog snapshot is taken anew for a table
+ * without a syscache, sees our own commands, and needs no transaction snapshot.
+ */
+void
+jo_cache_read_table(const char *table, JoRowReader reader, void *arg)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(InvalidOid));
+
+	jo_read_table(table, snapshot, reader, arg);
+	UnregisterSnapshot(snapshot);
 }
 
 /* True when a relcache message about "relid" concerns this cache. */

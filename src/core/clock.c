@@ -31,10 +31,8 @@
 
 JoClockChanged jo_clock_changed = NULL;
 
-/* The row, as read by read_clock_row(). */
-static bool clock_is_virtual;
-static TimestampTz clock_virtual_at;
-static int32 clock_epoch;
+/* The row; "now" counts only while it is virtual. */
+static JoClock cached_clock;
 
 static JoCache clock_cache = {
 	.name = "clock",
@@ -53,14 +51,16 @@ jo_clock_init(void)
 }
 
 static void
-read_clock_row(TupleTableSlot *slot, void *arg)
+read_clock(TupleTableSlot *slot, void *arg)
 {
+	JoClock    *clock = arg;
 	bool		isnull;
 	Datum		at = slot_getattr(slot, 2, &isnull);
 
-	clock_is_virtual = !isnull;
-	clock_virtual_at = isnull ? 0 : DatumGetTimestampTz(at);
-	clock_epoch = DatumGetInt32(slot_getattr(slot, 3, &isnull));
+	clock->is_virtual = !isnull;
+	if (!isnull)
+		clock->now = DatumGetTimestampTz(at);
+	clock->epoch = DatumGetInt32(slot_getattr(slot, 3, &isnull));
 }
 
 JoClock
@@ -70,18 +70,25 @@ jo_clock(void)
 
 	if (jo_cache_begin(&clock_cache))
 	{
-		clock_is_virtual = false;
-		clock_virtual_at = 0;
-		clock_epoch = 0;
-		jo_cache_read_table("clock", read_clock_row, NULL);
+		memset(&cached_clock, 0, sizeof(cached_clock));
+		jo_cache_read_table("clock", read_clock, &cached_clock);
 		jo_cache_filled(&clock_cache);
 	}
 	jo_cache_end(&clock_cache);
 
-	clock.is_virtual = clock_is_virtual;
-	clock.now = clock_is_virtual ? clock_virtual_at : GetCurrentTimestamp();
-	clock.epoch = clock_epoch;
+	clock = cached_clock;
+	if (!clock.is_virtual)
+		clock.now = GetCurrentTimestamp();
 
+	return clock;
+}
+
+JoClock
+jo_clock_at(Snapshot snapshot)
+{
+	JoClock		clock = {GetCurrentTimestamp(), false, 0};
+
+	jo_read_table("clock", snapshot, read_clock, &clock);
 	return clock;
 }
 

@@ -14,6 +14,7 @@
 #define JO_CLOCK_H
 
 #include "datatype/timestamp.h"
+#include "utils/snapshot.h"
 
 /* "No instant" in our structures: SQL NULL.  Zero is midnight of 2000-01-01, a
  * fine instant for a virtual clock. */
@@ -30,6 +31,13 @@ typedef struct JoClock
 } JoClock;
 
 extern JoClock jo_clock(void);
+
+/*
+ * The clock as "snapshot" sees it, not cached.  A batch needs this one: with a
+ * clock that is newer than the events it sees, timers would overtake events of
+ * the transaction that set the clock.
+ */
+extern JoClock jo_clock_at(Snapshot snapshot);
 
 /* Shorthand for jo_clock().now */
 extern TimestampTz jo_clock_now(void);

@@ -6,16 +6,19 @@
 #define JO_CORE_INTERNAL_H
 
 #include "executor/tuptable.h"
+#include "utils/snapshot.h"
 
 /* cache.c: register the invalidation and transaction callbacks. */
 extern void jo_cache_init(void);
 
 /*
- * cache.c: call "reader" for every row of a table of ours as it stands now,
- * uncommitted changes of this backend included, at every isolation level.
- * Does nothing when the table does not exist.
+ * cache.c: call "reader" for every row of a table of ours, as "snapshot" sees
+ * it, or as it stands now, uncommitted changes of this backend included, at
+ * every isolation level.  Do nothing when the table does not exist.
  */
 typedef void (*JoRowReader) (TupleTableSlot *slot, void *arg);
+extern void jo_read_table(const char *table, Snapshot snapshot,
+						  JoRowReader reader, void *arg);
 extern void jo_cache_read_table(const char *table, JoRowReader reader,
 								void *arg);
 

@@ -343,7 +343,7 @@ append_leaf_commands(StringInfo sql, JoFamily family, int lane, int segment)
 					 " INCLUDING STORAGE INCLUDING COMPRESSION)"
 					 " USING heap WITH (%s);\n",
 					 name, f->name,
-					 f->is_log ? "autovacuum_enabled = false"
+					 f->is_log ? "autovacuum_vacuum_insert_threshold = -1"
 					 : "fillfactor = 70");
 	if (f->index_columns != NULL)
 		appendStringInfo(sql, "CREATE INDEX %s_%s ON " SCHEMA ".%s (%s);\n",

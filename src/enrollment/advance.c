@@ -95,6 +95,7 @@ jo_run_end(JoBatch *batch, JoRun *run, const char *reason, bool withdraws)
 	JoLogRow   *row = jo_log(batch, run, "ended");
 
 	row->from_step = run->step_name;
+	row->entered_at = run->entered_at;
 	row->reason = reason;
 	run->state = JO_ENROLLMENT_ENDED;
 	run->due_at = JO_NO_TIME;

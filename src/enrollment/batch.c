@@ -111,7 +111,7 @@ jo_batch_adopt_clock(JoBatch *batch)
 {
 	JoLaneCursor *cursor = &batch->cursor;
 
-	batch->clock = jo_clock();
+	batch->clock = jo_clock_at(batch->snapshot);
 	if (cursor->clock_epoch == batch->clock.epoch)
 		return;
 	cursor->clock_epoch = batch->clock.epoch;

@@ -125,6 +125,7 @@ typedef struct JoLogRow
 	TimestampTz clock;
 	TimestampTz arrived_at;
 	TimestampTz due_at;
+	TimestampTz entered_at;		/* of a run that ends */
 	int64		event_id;		/* 0: none */
 	const char *outcome;
 	const char *from_step;

@@ -25,6 +25,7 @@ jo_log(JoBatch *batch, JoRun *run, const char *outcome)
 	row->clock = run->member->now;
 	row->arrived_at = run->arrived_at;
 	row->due_at = JO_NO_TIME;
+	row->entered_at = JO_NO_TIME;
 	row->event_id = run->event_id;
 	row->outcome = outcome;
 	run->last_log = row;
@@ -46,6 +47,7 @@ jo_log_refusal(JoBatch *batch, JoMember *member, const JoGraph *graph,
 	row->clock = member->now;
 	row->arrived_at = JO_NO_TIME;
 	row->due_at = JO_NO_TIME;
+	row->entered_at = JO_NO_TIME;
 	row->event_id = member->event->seq;
 	row->outcome = "refused";
 	row->reason = reason;

@@ -252,6 +252,7 @@ jo_log_to_row(const JoBatch *batch, int segment, const JoLogRow *row,
 	put_text(values, isnull, LOG_KEY, row->key);
 	put_text(values, isnull, LOG_FROM_STEP, row->from_step);
 	put_text(values, isnull, LOG_TO_STEP, row->to_step);
+	put_time(values, isnull, LOG_ENTERED_AT, row->entered_at);
 	put_text(values, isnull, LOG_REASON, row->reason);
 	put_text(values, isnull, LOG_ARM, row->arm);
 	values[LOG_VALUE] = row->value;

@@ -82,6 +82,7 @@ CREATE TABLE journey_orch.step_log
   key           text COLLATE "C",
   from_step     text COLLATE "C",            -- NULL: entry
   to_step       text COLLATE "C",            -- NULL: ended without an exit step
+  entered_at    timestamptz,                 -- of the run; only in the row that ends it
   reason        text COLLATE "C",            -- why: event, timeout, branch number, arm, exit reason, refusal rule
   arm           text COLLATE "C",
   value         numeric,                     -- of a conversion
