@@ -131,12 +131,12 @@ SELECT epoch FROM journey_orch.clock;
 SELECT journey_orch.reset_clock() IS NOT NULL AS reset;
 INSERT INTO journey_orch.claim (claim_id, channel, relay, claimed_by, claimed_at, recorded_at, lease_until,
     incarnation, positions, open_claims, lanes, starts, stops, tries, held)
-  VALUES (1, 'email', 'r', 'r', '2001-01-01', now(), now(), 1, '{}', '{}', '{}', '{}', '{}', '{}', '{}');
+  VALUES (1, 'email', 'r', 'postgres', '2001-01-01', now(), now(), 1, '{}', '{}', '{}', '{}', '{}', '{}', '{}');
 SELECT journey_orch.set_clock('2001-01-01 00:00+00');
 SELECT journey_orch.reset_clock() IS NOT NULL AS reset;
 INSERT INTO journey_orch.claim (claim_id, channel, relay, claimed_by, claimed_at, recorded_at, lease_until,
     incarnation, positions, open_claims, lanes, starts, stops, tries, held)
-  VALUES (2, 'email', 'r', 'r', now(), now(), now(), 1, '{}', '{}', '{}', '{}', '{}', '{}', '{}');
+  VALUES (2, 'email', 'r', 'postgres', now(), now(), now(), 1, '{}', '{}', '{}', '{}', '{}', '{}', '{}');
 SELECT journey_orch.set_clock('2001-01-01 00:00+00');
 \echo :SQLSTATE
 SELECT journey_orch.advance_clock('1 day');

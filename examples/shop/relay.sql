@@ -10,15 +10,15 @@
 INSERT INTO shop.mailbox (message_id, claim_id, customer_id, address, subject, body, sent_at)
 SELECT message_id, claim_id, customer_id, address, subject, body, journey_orch.clock()
   FROM journey_orch.claim('email', 'demo relay', max_messages => 1000)
-    ON CONFLICT (message_id) DO NOTHING
-RETURNING claim_id AS claim
-\g /dev/null
-SELECT coalesce(max(claim_id), 0) AS claim FROM shop.mailbox WHERE sent_at = journey_orch.clock() \gset
-
+    ON CONFLICT (message_id) DO NOTHING;
+SELECT max(claim_id) AS claim, count(*) AS sent, count(*) > 0 AS is_any
+  FROM shop.mailbox WHERE sent_at = journey_orch.clock() \gset
+\if :is_any
 BEGIN;
 SELECT count(*) FROM journey_orch.ack(:claim) \g /dev/null
 UPDATE shop.mailbox SET is_clicked = true
  WHERE claim_id = :claim AND shop.draw('clicks', hashtextextended(message_id::text, 0), 4) = 0;
 SELECT journey_orch.report(message_id, 'clicked') FROM shop.mailbox WHERE claim_id = :claim AND is_clicked \g /dev/null
 COMMIT;
-SELECT count(*) FROM shop.mailbox WHERE claim_id = :claim;
+\endif
+\echo :sent
