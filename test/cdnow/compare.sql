@@ -7,11 +7,9 @@
 CREATE VIEW cdnow.happened AS
 SELECT 'enrollment' AS kind, customer_id::text AS customer, exit_reason::text AS what, entered_at AS since, ended_at AS at, NULL::numeric AS value
   FROM journey_orch.enrollment_status
- WHERE journey = 'cycle'
 UNION ALL
 SELECT 'message', customer_id::text, template::text, NULL, enqueued_at, NULL
   FROM journey_orch.message_status
- WHERE journey = 'cycle'
 UNION ALL
 SELECT 'value', customer_id::text, 'won_back', NULL, clock, value
   FROM journey_orch.step_log
