@@ -107,7 +107,7 @@ push @results, run_once($node, 'run_daily', 1, $call);
 push @results, run_once($node, 'run_weekly', 7, $call);
 $node->stop;
 $node = new_node('one', 1);
-push @results, run_once($node, 'one_worker', 1, $settle);
+push @results, run_once($node, 'one_worker', 7, $settle);
 $node->stop;
 $node = new_node('four', 4);
 push @results, run_once($node, 'four_workers', 7, $settle);
