@@ -34,6 +34,7 @@
 #ifndef JO_EXPRESSION_H
 #define JO_EXPRESSION_H
 
+#include "catalog/pg_type_d.h"
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 
@@ -67,6 +68,12 @@ typedef struct JoError
 	int			position;		/* 1-based character in the expression; 0 =
 								 * none */
 } JoError;
+
+/*
+ * For "result_type": any value, as jsonb.  to_jsonb() calls an author's cast to
+ * json, so it is part of the expression and runs as its owner.
+ */
+#define JO_ANY_AS_JSONB ANYOID
 
 /*
  * Compile "sql" to a value of "result_type" (assignment coercion; InvalidOid:

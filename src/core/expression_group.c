@@ -31,6 +31,7 @@
 
 /* The text begins right after this; errors are placed relative to it. */
 static const char prefix[] = "SELECT _jo_rows._jo_ord, (\n";
+static const char jsonb_prefix[] = "SELECT _jo_rows._jo_ord, pg_catalog.to_jsonb((\n";
 
 /* Takes the values out of the executor, row by row. */
 typedef struct JoReceiver
@@ -42,6 +43,12 @@ typedef struct JoReceiver
 	bool	   *isnull;
 	volatile int *next;			/* the row that comes now */
 } JoReceiver;
+
+static const char *
+prefix_of(const JoExpression *expression)
+{
+	return expression->wanted_type == JO_ANY_AS_JSONB ? jsonb_prefix : prefix;
+}
 
 /* Sees every analysis of the statement, the ones for replanning included. */
 static void
@@ -88,8 +95,10 @@ jo_expression_prepare_group(JoExpression *expression)
 	SPIPlanPtr	plan;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "%s%s\n)", prefix, expression->sql);
-	if (OidIsValid(expression->wanted_type))
+	appendStringInfo(&text, "%s%s\n)", prefix_of(expression), expression->sql);
+	if (expression->wanted_type == JO_ANY_AS_JSONB)
+		appendStringInfoChar(&text, ')');
+	else if (OidIsValid(expression->wanted_type))
 		appendStringInfo(&text, "::%s",
 						 format_type_extended(expression->wanted_type, -1,
 											  FORMAT_TYPE_TYPEMOD_GIVEN |
@@ -233,7 +242,7 @@ void
 jo_expression_place_group_error(const JoExpression *expression,
 								ErrorData *edata)
 {
-	int			start = sizeof(prefix) - 1;
+	int			start = strlen(prefix_of(expression));
 
 	if (edata->internalquery == NULL || expression->statement == NULL ||
 		strcmp(edata->internalquery, expression->statement) != 0)

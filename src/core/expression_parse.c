@@ -21,6 +21,7 @@
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/queryenvironment.h"
 
@@ -119,6 +120,25 @@ parse_one(ParseState *pstate)
 	return target->val;
 }
 
+/* Settle the type of an expression that may have any. */
+static Node *
+settle_type(ParseState *pstate, Node *expression)
+{
+	Oid			type = exprType(expression);
+
+	if (type == UNKNOWNOID)
+		return coerce_type(pstate, expression, type, TEXTOID, -1,
+						   COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
+	if (get_typtype(type) == TYPTYPE_PSEUDO &&
+		type != RECORDOID && type != RECORDARRAYOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the expression has no value: its type is %s",
+						format_type_be(type)),
+				 parser_errposition(pstate, exprLocation(expression))));
+	return expression;
+}
+
 /* Coerce to what the caller wants, or settle the type when he takes any. */
 static Node *
 coerce_result(ParseState *pstate, Node *expression, Oid result_type)
@@ -128,18 +148,15 @@ coerce_result(ParseState *pstate, Node *expression, Oid result_type)
 	Node	   *result;
 
 	if (!OidIsValid(result_type))
+		return settle_type(pstate, expression);
+	if (result_type == JO_ANY_AS_JSONB)
 	{
-		if (type == UNKNOWNOID)
-			return coerce_type(pstate, expression, type, TEXTOID, -1,
-							   COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
-		if (get_typtype(type) == TYPTYPE_PSEUDO &&
-			type != RECORDOID && type != RECORDARRAYOID)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("the expression has no value: its type is %s",
-							format_type_be(type)),
-					 parser_errposition(pstate, location)));
-		return expression;
+		if (type == JSONBOID)
+			return expression;
+		expression = settle_type(pstate, expression);
+		return (Node *) makeFuncExpr(F_TO_JSONB, JSONBOID,
+									 list_make1(expression), InvalidOid,
+									 InvalidOid, COERCE_EXPLICIT_CALL);
 	}
 
 	result = coerce_to_target_type(pstate, expression, type, result_type, -1,

@@ -181,10 +181,9 @@ keep_outputs(JoRun *run)
 	{
 		JoOutput   *output = lfirst(cell);
 
-		delta = jo_jsonb_put(delta, output->name, output->type,
-							 output->value, output->isnull);
-		run->context = jo_jsonb_put(run->context, output->name, output->type,
-									output->value, output->isnull);
+		delta = jo_jsonb_put(delta, output->name, output->value);
+		run->context = jo_jsonb_put(run->context, output->name,
+									output->value);
 	}
 	return delta;
 }

@@ -273,8 +273,7 @@ extern const JoVariables *jo_event_variables(JoBatch *batch, JoMember *member,
 											 const JoGraph *graph, int uses);
 extern const char *jo_run_timezone(const JoRun *run);
 extern Jsonb *jo_jsonb_empty(void);
-extern Jsonb *jo_jsonb_put(Jsonb *object, const char *name, Oid type,
-						   Datum value, bool isnull);
+extern Jsonb *jo_jsonb_put(Jsonb *object, const char *name, Jsonb *value);
 extern Jsonb *jo_jsonb_error(const JoError *error, const char *expression);
 
 /* state.c */

@@ -50,9 +50,7 @@ typedef enum JoComposed
 typedef struct JoOutput
 {
 	const char *name;
-	Oid			type;
-	Datum		value;
-	bool		isnull;
+	Jsonb	   *value;			/* or NULL */
 } JoOutput;
 
 typedef struct JoVisit

@@ -22,9 +22,7 @@ jo_step_update(JoVisit *visit)
 		JoOutput   *output = palloc(sizeof(JoOutput));
 
 		output->name = assignment->name;
-		output->type = jo_expression_type(assignment->value);
-		output->value = visit->value;
-		output->isnull = visit->isnull;
+		output->value = visit->isnull ? NULL : DatumGetJsonbP(visit->value);
 		visit->outputs = lappend(visit->outputs, output);
 		visit->index++;
 	}

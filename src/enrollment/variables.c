@@ -7,9 +7,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type_d.h"
 #include "funcapi.h"
-#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -160,25 +158,9 @@ jo_jsonb_empty(void)
 	return JsonbValueToJsonb(value);
 }
 
-/* to_jsonb() of a value of any type. */
-static Datum
-value_to_jsonb(Oid type, Datum value)
-{
-	FmgrInfo	flinfo;
-	FuncExpr   *call;
-	Node	   *argument;
-
-	argument = (Node *) makeNullConst(type, -1, InvalidOid);
-	call = makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument),
-						InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
-	fmgr_info(F_TO_JSONB, &flinfo);
-	fmgr_info_set_expr((Node *) call, &flinfo);
-	return FunctionCall1(&flinfo, value);
-}
-
 /* {name: value}, to be laid over an object by jsonb_concat. */
 static Jsonb *
-make_pair(const char *name, Oid type, Datum value, bool isnull)
+make_pair(const char *name, Jsonb *value)
 {
 	JsonbParseState *state = NULL;
 	JsonbValue	item;
@@ -189,35 +171,29 @@ make_pair(const char *name, Oid type, Datum value, bool isnull)
 	item.val.string.val = unconstify(char *, name);
 	item.val.string.len = strlen(name);
 	pushJsonbValue(&state, WJB_KEY, &item);
-	if (isnull)
-	{
+	if (value == NULL)
 		item.type = jbvNull;
-		pushJsonbValue(&state, WJB_VALUE, &item);
-	}
+	else if (JB_ROOT_IS_SCALAR(value))
+		JsonbExtractScalar(&value->root, &item);
 	else
 	{
-		Jsonb	   *converted = DatumGetJsonbP(value_to_jsonb(type, value));
-
-		if (JB_ROOT_IS_SCALAR(converted))
-			JsonbExtractScalar(&converted->root, &item);
-		else
-		{
-			item.type = jbvBinary;
-			item.val.binary.data = &converted->root;
-			item.val.binary.len = VARSIZE(converted) - VARHDRSZ;
-		}
-		pushJsonbValue(&state, WJB_VALUE, &item);
+		item.type = jbvBinary;
+		item.val.binary.data = &value->root;
+		item.val.binary.len = VARSIZE(value) - VARHDRSZ;
 	}
+	pushJsonbValue(&state, WJB_VALUE, &item);
 	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	return JsonbValueToJsonb(object);
 }
 
-/* "object" with one more entry; a NULL object counts as {}. */
+/*
+ * "object" with one more entry; a NULL object counts as {}, a NULL value as
+ * null.
+ */
 Jsonb *
-jo_jsonb_put(Jsonb *object, const char *name, Oid type, Datum value,
-			 bool isnull)
+jo_jsonb_put(Jsonb *object, const char *name, Jsonb *value)
 {
-	Jsonb	   *pair = make_pair(name, type, value, isnull);
+	Jsonb	   *pair = make_pair(name, value);
 
 	if (object == NULL)
 		return pair;
@@ -226,21 +202,32 @@ jo_jsonb_put(Jsonb *object, const char *name, Oid type, Datum value,
 											  JsonbPGetDatum(pair)));
 }
 
+static void
+push_string(JsonbParseState **state, const char *name, const char *string)
+{
+	JsonbValue	item;
+
+	if (string == NULL)
+		return;
+	item.type = jbvString;
+	item.val.string.val = unconstify(char *, name);
+	item.val.string.len = strlen(name);
+	pushJsonbValue(state, WJB_KEY, &item);
+	item.val.string.val = unconstify(char *, string);
+	item.val.string.len = strlen(string);
+	pushJsonbValue(state, WJB_VALUE, &item);
+}
+
 /* {"sqlstate", "message", "detail", "expression"}, absent ones left out. */
 Jsonb *
 jo_jsonb_error(const JoError *error, const char *expression)
 {
-	Jsonb	   *result;
+	JsonbParseState *state = NULL;
 
-	result = jo_jsonb_put(NULL, "sqlstate", TEXTOID,
-						  CStringGetTextDatum(error->sqlstate), false);
-	result = jo_jsonb_put(result, "message", TEXTOID,
-						  CStringGetTextDatum(error->message), false);
-	if (error->detail != NULL)
-		result = jo_jsonb_put(result, "detail", TEXTOID,
-							  CStringGetTextDatum(error->detail), false);
-	if (expression != NULL)
-		result = jo_jsonb_put(result, "expression", TEXTOID,
-							  CStringGetTextDatum(expression), false);
-	return result;
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_string(&state, "sqlstate", error->sqlstate);
+	push_string(&state, "message", error->message);
+	push_string(&state, "detail", error->detail);
+	push_string(&state, "expression", expression);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }

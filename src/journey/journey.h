@@ -69,7 +69,7 @@ typedef struct JoBranchArm
 typedef struct JoAssignment
 {
 	char	   *name;
-	JoExpression *value;		/* any type; stored by to_jsonb */
+	JoExpression *value;		/* JO_ANY_AS_JSONB */
 } JoAssignment;
 
 typedef struct JoStep

@@ -317,7 +317,7 @@ read_update(JoReader *reader, JoStep *step, JsonbValue *source,
 			continue;
 		assignment->name = jo_value_string(&member);
 		assignment->value = jo_read_expression(reader, &update, assignment->name,
-											   &update_path, InvalidOid,
+											   &update_path, JO_ANY_AS_JSONB,
 											   JO_SCOPE_RUN);
 		i++;
 	}
