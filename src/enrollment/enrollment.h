@@ -7,6 +7,8 @@
 
 #include "datatype/timestamp.h"
 
+#include "capture/capture.h"
+
 /* What a batch did. */
 typedef struct JoBatchResult
 {
@@ -29,6 +31,13 @@ typedef struct JoBatchResult
  */
 extern void jo_batch_run(int lane, int limit, TimestampTz until,
 						 JoBatchResult *result);
+
+/*
+ * Due time of the first timer behind the cursor that "snapshot" sees, or
+ * JO_NO_TIME: what is due at the engine clock was not looked at yet.
+ */
+extern TimestampTz jo_lane_next_timer(const JoLaneCursor *cursor,
+									  Snapshot snapshot);
 
 /* Setting journey_orch.batch_size. */
 extern int	jo_batch_size;

@@ -259,3 +259,18 @@ jo_timer_next_due(JoBatch *batch)
 	}
 	return next;
 }
+
+TimestampTz
+jo_lane_next_timer(const JoLaneCursor *cursor, Snapshot snapshot)
+{
+	JoBatch		batch = {
+		.lane = cursor->lane,
+		.snapshot = snapshot,
+		.cursor = *cursor
+	};
+	DueTimer   *timers;
+
+	if (read_timers(&batch, DT_NOEND, 1, &timers) == 0)
+		return JO_NO_TIME;
+	return timers[0].due_at;
+}

@@ -117,6 +117,7 @@ attach_slot(void)
 	{
 		slot->pid = MyProcPid;
 		slot->state = JO_WORKER_IDLE;
+		slot->left = false;
 		slot->failing_lanes = 0;
 		slot->started_at = GetCurrentTimestamp();
 	}
@@ -244,7 +245,12 @@ advance_lane(int lane, TimestampTz now)
 	(void) pgstat_report_stat(false);
 
 	if (outcome == JO_LANE_GONE)
+	{
+		SpinLockAcquire(&database->mutex);
+		slot->left = true;
+		SpinLockRelease(&database->mutex);
 		proc_exit(0);
+	}
 	if (outcome == JO_LANE_TAKEN)
 	{
 		work->look_at = TimestampTzPlusMilliseconds(now, TAKEN_RETRY_MS);

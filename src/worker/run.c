@@ -15,7 +15,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -34,12 +33,11 @@
 #include "capture/snapshot.h"
 #include "core/clock.h"
 #include "core/leaf.h"
-#include "core/run_as.h"
 #include "worker/internal.h"
 #include "worker/process.h"
 
 /* settle() looks again after 1 ms, 2 ms, ... at most this. */
-#define SETTLE_POLL_MAX_MS 50
+#define SETTLE_POLL_MAX_MS 10
 
 PG_FUNCTION_INFO_V1(journey_orch_run);
 PG_FUNCTION_INFO_V1(journey_orch_settle);
@@ -142,57 +140,30 @@ journey_orch_run(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* True when a timer of the lane that "now" sees is due and not looked at. */
-static bool
-has_due_timer(SPIPlanPtr plan, int lane, TimestampTz clock, Snapshot now)
-{
-	JoLaneCursor cursor;
-	Datum		values[4];
-
-	jo_lane_cursor_read(lane, now, &cursor);
-	values[0] = Int16GetDatum(lane);
-	values[1] = TimestampTzGetDatum(cursor.timer_due);
-	values[2] = Int64GetDatum(cursor.timer_id);
-	values[3] = TimestampTzGetDatum(clock);
-	if (SPI_execute_snapshot(plan, values, NULL, now, InvalidSnapshot, true,
-							 false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read table \"timer\"");
-	return SPI_processed > 0;
-}
-
 /*
  * Has the lane applied every event that was committed when "upto" was taken,
  * and looked at every timer due at "clock"?
  */
 static bool
-is_settled(SPIPlanPtr plan, int lane, const JoSnapshot *upto,
-		   TimestampTz clock)
+is_settled(int lane, const JoSnapshot *upto, TimestampTz clock)
 {
 	Snapshot	now;
 	bool		result;
 
 	now = RegisterSnapshot(GetLatestSnapshot());
-	result = jo_lane_has_applied(lane, upto, now) &&
-		!has_due_timer(plan, lane, clock, now);
+	result = jo_lane_has_applied(lane, upto, now);
+	if (result)
+	{
+		JoLaneCursor cursor;
+		TimestampTz next_timer;
+
+		jo_lane_cursor_read(lane, now, &cursor);
+		next_timer = jo_lane_next_timer(&cursor, now);
+		result = next_timer == JO_NO_TIME || next_timer > clock;
+	}
 	UnregisterSnapshot(now);
 
 	return result;
-}
-
-static SPIPlanPtr
-prepare_timer_query(void)
-{
-	Oid			types[4] = {INT2OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID};
-	SPIPlanPtr	plan;
-
-	plan = SPI_prepare("SELECT FROM journey_orch.timer"
-					   " WHERE lane = $1 AND due_at >= $2 AND due_at <= $4"
-					   " AND (due_at, timer_id) > ($2, $3) LIMIT 1",
-					   4, types);
-	if (plan == NULL)
-		elog(ERROR, "could not prepare: %s",
-			 SPI_result_code_string(SPI_result));
-	return plan;
 }
 
 /* Wait for the workers; false when "deadline" passed before every lane had
@@ -202,7 +173,6 @@ await_lanes(TimestampTz deadline)
 {
 	JoSnapshot	upto;
 	TimestampTz clock = jo_clock_now();
-	SPIPlanPtr	plan = prepare_timer_query();
 	Snapshot	snapshot;
 	int			lane = 0;
 	long		poll_ms = 1;
@@ -215,7 +185,7 @@ await_lanes(TimestampTz deadline)
 	while (lane < JO_LANES)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (is_settled(plan, lane, &upto, clock))
+		if (is_settled(lane, &upto, clock))
 		{
 			lane++;
 			continue;
@@ -237,8 +207,6 @@ journey_orch_settle(PG_FUNCTION_ARGS)
 {
 	Datum		now;
 	TimestampTz deadline;
-	JoRunAs		saved;
-	bool		result;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -251,11 +219,6 @@ journey_orch_settle(PG_FUNCTION_ARGS)
 	now = TimestampTzGetDatum(GetCurrentTimestamp());
 	deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 													   now, PG_GETARG_DATUM(0)));
-	jo_run_as_extension(&saved);
-	SPI_connect();
-	result = await_lanes(deadline);
-	SPI_finish();
-	jo_run_as_end(&saved);
 
-	PG_RETURN_BOOL(result);
+	PG_RETURN_BOOL(await_lanes(deadline));
 }

@@ -49,6 +49,8 @@ typedef struct JoWorkerSlot
 {
 	pid_t		pid;			/* 0: no process */
 	JoWorkerState state;
+	bool		left;			/* the last process here ended because the
+								 * extension changed, not because it failed */
 	uint32		failing_lanes;	/* bit set of lanes that back off */
 	int64		batches;
 	TimestampTz started_at;

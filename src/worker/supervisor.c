@@ -186,6 +186,7 @@ reap_workers(TimestampTz now)
 	for (i = 0; i < JO_WORKERS_MAX; i++)
 	{
 		Child	   *child = &children[i];
+		bool		has_left;
 		pid_t		pid;
 
 		if (child->handle == NULL ||
@@ -194,14 +195,21 @@ reap_workers(TimestampTz now)
 
 		pfree(child->handle);
 		child->handle = NULL;
-		if (TimestampDifferenceExceeds(child->started_at, now,
-									   HEALTHY_AFTER_MS))
+		found = true;
+
+		SpinLockAcquire(&database->mutex);
+		has_left = database->worker[i].left;
+		database->worker[i].left = false;
+		SpinLockRelease(&database->mutex);
+		if (has_left || TimestampDifferenceExceeds(child->started_at, now,
+												   HEALTHY_AFTER_MS))
 			child->failures = 0;
+		if (has_left)
+			continue;
 		child->failures++;
 		child->retry_at =
 			TimestampTzPlusMilliseconds(now,
 										jo_worker_backoff(child->failures));
-		found = true;
 	}
 
 	return found;
