@@ -15,11 +15,55 @@
 #include "core/live.h"
 #include "enrollment/rows.h"
 
-/* Append changed runs, ended ones too. */
+/* Append a changed run, an ended one too. */
 static void
-write_runs(JoBatch *batch)
+write_run(JoBatch *batch, JoAppend *append, JoRun *run)
 {
-	JoAppend   *append = jo_append_begin(jo_relation_oid("trial_enrollment"));
+	Datum		values[ROW_COLUMNS];
+	bool		isnull[ROW_COLUMNS];
+
+	if (!run->is_changed)
+		return;
+	run->generation++;
+	jo_run_to_row(batch->lane, run, values, isnull);
+	values[TRIAL_IS_ENDED] = BoolGetDatum(run->state == JO_ENROLLMENT_ENDED);
+	jo_append_row(append, values, isnull);
+}
+
+static void
+write_memory(JoBatch *batch, JoAppend *append, JoMember *member,
+			 JoMemory *memory)
+{
+	Datum		values[ROW_COLUMNS];
+	bool		isnull[ROW_COLUMNS];
+
+	if (!memory->is_changed)
+		return;
+	jo_memory_to_row(batch->lane, member, memory, values, isnull);
+	jo_append_row(append, values, isnull);
+}
+
+/* New messages only: what a stored one becomes is not seen by a later trial. */
+static void
+write_message(JoBatch *batch, JoAppend *append, JoMessage *message)
+{
+	Datum		values[ROW_COLUMNS];
+	bool		isnull[ROW_COLUMNS];
+
+	if (!message->is_changed || message->is_stored || message->is_settled)
+		return;
+	jo_message_to_row(batch->lane, message, values, isnull);
+	jo_append_row(append, values, isnull);
+}
+
+static void
+write_batch(JoBatch *batch)
+{
+	JoAppend   *runs = jo_append_begin(jo_relation_oid("trial_enrollment"));
+	JoAppend   *memories = jo_append_begin(jo_leaf_oid(JO_ENTRY_MEMORY,
+													   batch->lane, 0));
+	JoAppend   *messages = jo_append_begin(jo_leaf_oid(JO_MESSAGE,
+													   batch->lane, 0));
 	ListCell   *member_cell;
 	ListCell   *cell;
 
@@ -28,85 +72,15 @@ write_runs(JoBatch *batch)
 		JoMember   *member = lfirst(member_cell);
 
 		foreach(cell, member->runs)
-		{
-			JoRun	   *run = lfirst(cell);
-			Datum		values[ROW_COLUMNS];
-			bool		isnull[ROW_COLUMNS];
-
-			if (!run->is_changed)
-				continue;
-			run->generation++;
-			jo_run_to_row(batch->lane, run, values, isnull);
-			values[TRIAL_IS_ENDED] =
-				BoolGetDatum(run->state == JO_ENROLLMENT_ENDED);
-			jo_append_row(append, values, isnull);
-		}
-	}
-	jo_append_end(append);
-}
-
-static void
-write_memories(JoBatch *batch)
-{
-	JoAppend   *append = jo_append_begin(jo_leaf_oid(JO_ENTRY_MEMORY,
-													 batch->lane, 0));
-	ListCell   *member_cell;
-	ListCell   *cell;
-
-	foreach(member_cell, batch->members)
-	{
-		JoMember   *member = lfirst(member_cell);
-
+			write_run(batch, runs, lfirst(cell));
 		foreach(cell, member->memories)
-		{
-			JoMemory   *memory = lfirst(cell);
-			Datum		values[ROW_COLUMNS];
-			bool		isnull[ROW_COLUMNS];
-
-			if (!memory->is_changed)
-				continue;
-			jo_memory_to_row(batch->lane, member, memory, values, isnull);
-			jo_append_row(append, values, isnull);
-		}
-	}
-	jo_append_end(append);
-}
-
-/* New messages only: what a stored one becomes is not seen by a later trial. */
-static void
-write_messages(JoBatch *batch)
-{
-	JoAppend   *append = jo_append_begin(jo_leaf_oid(JO_MESSAGE, batch->lane,
-													 0));
-	ListCell   *member_cell;
-	ListCell   *cell;
-
-	foreach(member_cell, batch->members)
-	{
-		JoMember   *member = lfirst(member_cell);
-
+			write_memory(batch, memories, member, lfirst(cell));
 		foreach(cell, member->messages)
-		{
-			JoMessage  *message = lfirst(cell);
-			Datum		values[ROW_COLUMNS];
-			bool		isnull[ROW_COLUMNS];
-
-			if (!message->is_changed || message->is_stored ||
-				message->is_settled)
-				continue;
-			jo_message_to_row(batch->lane, message, values, isnull);
-			jo_append_row(append, values, isnull);
-		}
+			write_message(batch, messages, lfirst(cell));
 	}
-	jo_append_end(append);
-}
-
-static void
-write_batch(JoBatch *batch)
-{
-	write_runs(batch);
-	write_memories(batch);
-	write_messages(batch);
+	jo_append_end(runs);
+	jo_append_end(memories);
+	jo_append_end(messages);
 	jo_sink_append_logs(batch);
 }
 
