@@ -70,7 +70,7 @@ new_database()
 {
 	db=$1
 	as_user createdb "$db"
-	run_file set_up.sql -d "$db"
+	run_file set_up.sql -d "$db" >/dev/null
 }
 
 bench_capture()
@@ -78,7 +78,7 @@ bench_capture()
 	local round table
 
 	new_database capture
-	run_file capture.sql -d "$db"
+	run_file capture.sql -d "$db" >/dev/null
 	for table in bare ignored matched; do
 		cat >"$work/single_$table.sql" <<-END
 			\set customer random(1, 100000)
@@ -114,7 +114,7 @@ bench_engine()
 	local reference wall cpu rate bytes result
 
 	new_database engine
-	run_file journey.sql -d "$db"
+	run_file journey.sql -d "$db" >/dev/null
 	reference=$(run_file reference.sql -d "$db")
 	sql -d "$db" -c "INSERT INTO bench.signup (customer, amount) SELECT i::text, i % 500 FROM generate_series(1, $journeys) AS i" \
 		-c 'CHECKPOINT'
@@ -132,7 +132,7 @@ bench_latency()
 	local relay p50 p99 count rate=${RATE:-1000}
 
 	new_database latency
-	run_file journey.sql -d "$db"
+	run_file journey.sql -d "$db" >/dev/null
 	sql -d "$db" -c 'SELECT journey_orch.start_worker()' >/dev/null
 	cat >"$work/signup.sql" <<-'END'
 		\set customer random(1, 100000)
@@ -166,8 +166,8 @@ bench_drain()
 	local batch count ours plain target left
 
 	new_database drain
-	run_file journey.sql -d "$db"
-	run_file queue.sql -d "$db"
+	run_file journey.sql -d "$db" >/dev/null
+	run_file queue.sql -d "$db" >/dev/null
 	sql -d "$db" -c "INSERT INTO bench.signup (customer, amount) SELECT i::text, i % 500 FROM generate_series(1, 3 * $messages) AS i" \
 		-c 'CALL journey_orch.run()' -c 'CHECKPOINT'
 	cp "$top/bench/claim.sql" "$top/bench/skip_locked.sql" "$work/"
@@ -194,6 +194,7 @@ private_install
 cp "$top/bench/server.conf" "$work/server.conf"
 chmod a+r "$work/server.conf"
 server_start data "$work/server.conf"
+echo "# $(nproc) cores, load average $(cut -d' ' -f1-3 /proc/loadavg), $(as_user postgres --version)"
 printf '%-28s %10s %-12s %7s %-14s %s\n' name value unit ratio target verdict
 for part in "${parts[@]}"; do
 	case $part in

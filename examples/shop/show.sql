@@ -20,6 +20,9 @@ SELECT step, entered, departed, waiting, round(100 * share_of_start, 1) AS "% of
   FROM journey_orch.funnel WHERE journey = 'abandoned_cart' ORDER BY position;
 \echo '== How runs ended'
 SELECT journey, reason, enrollments FROM journey_orch.exit_reason ORDER BY journey, enrollments DESC;
+\echo '== What each arm of abandoned_cart brought'
+SELECT coalesce(arm, '(no split)') AS arm, conversions, customers, value, currency
+  FROM journey_orch.conversion WHERE journey = 'abandoned_cart' ORDER BY arm;
 \echo '== The flow of abandoned_cart, as Mermaid'
 SELECT journey_orch.mermaid('abandoned_cart') \g (tuples_only=on format=unaligned)
 \echo
