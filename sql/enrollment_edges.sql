@@ -48,6 +48,74 @@ CALL run();
 SELECT state, error ->> 'message' AS error FROM enrollment WHERE customer_id = '2';
 SELECT count(*) FROM cast_call;
 
+/* Indexes that an administrator adds are kept up, and never read by mistake. */
+CREATE INDEX a_step ON enrollment (version, arrived_at);
+CREATE INDEX a_seq ON event (seq);
+CREATE INDEX a_reason ON step_log (lower(reason)) WHERE reason IS NOT NULL;
+CREATE INDEX a_batch ON lane_cursor_06_0 (batch DESC);
+REINDEX INDEX CONCURRENTLY enrollment_06_customer_id;
+REINDEX INDEX CONCURRENTLY event_06_0_xid_seq;
+REINDEX INDEX CONCURRENTLY lane_cursor_06_0_batch;
+SELECT define('{
+  "journey": "loop", "timezone": "UTC",
+  "entry": {"on": "looped"},
+  "start": "rest",
+  "steps": {"rest": {"delay": "1 hour", "next": "note"},
+            "note": {"update": {"note": "repeat(journey.now::text, 20)"}, "next": "rest"}}}');
+SELECT count(*) FROM publish('loop');
+SELECT count(emit('looped', n::text)) FROM generate_series(1, 20) AS n;
+CALL run();
+SELECT advance_clock('3 hours');
+CALL run();
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM enrollment_06 WHERE version = 1 AND arrived_at > '2026-03-01 14:30+00';
+SELECT count(*) FROM enrollment WHERE version = 1 AND arrived_at > '2026-03-01 14:30+00';
+SELECT count(*) FROM step_log WHERE lower(reason) = 'no_reason' AND reason IS NOT NULL;
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+DROP INDEX a_step, a_seq, a_reason, a_batch;
+
+/* A message that nobody took before it expired has failed for its run. */
+SELECT set_channel('sms', 'customer.email');
+SELECT set_template('hello', 'sms', 'Hello');
+SELECT define('{
+  "journey": "offer", "timezone": "UTC",
+  "entry": {"on": "offered"},
+  "start": "tell",
+  "steps": {"tell": {"send": {"channels": ["email", "sms"], "template": "hello", "expires_after": "1 hour"},
+                     "on_failure": "call", "next": "told"},
+            "told": {"exit": "told"}, "call": {"exit": "call"}}}');
+SELECT count(*) FROM publish('offer');
+SELECT emit('offered', '3') > 0 AS emitted;
+CALL run();
+SELECT advance_clock('2 hours');
+CALL run();
+SELECT count(*) FROM claim('email', 'relay');
+CALL run();
+SELECT type, aggregatetype, attempt FROM outbox ORDER BY position;
+SELECT advance_clock('2 hours');
+CALL run();
+SELECT count(*) FROM claim('sms', 'relay');
+CALL run();
+SELECT exit_reason FROM enrollment_status WHERE journey = 'offer';
+
+/* The longest back-off is a day, whatever a relay asks for. */
+SELECT emit('offered', '4') > 0 AS emitted;
+CALL run();
+SELECT claim_id, message_id FROM claim('email', 'relay') \gset
+SELECT nack(:claim_id, :'message_id', 'busy', retry_after => '170000000 years');
+CALL run();
+SELECT state, due_at FROM message WHERE customer_id = '4';
+
+/* A clock whose due times would be out of range is refused. */
+SELECT set_clock('294276-12-31 23:59+00');
+SELECT set_clock('4000-01-01 00:00+00 BC', true);
+INSERT INTO customer VALUES (21, 'late@example.com');
+SELECT emit('looped', '21') > 0 AS emitted;
+CALL run();
+SELECT state, entered_at, due_at FROM enrollment WHERE customer_id = '21';
+
 SELECT law, detail FROM verify('full') WHERE NOT holds;
 
 DROP OWNED BY regress_jo_author CASCADE;

@@ -20,6 +20,7 @@
 #include "capture/snapshot.h"
 #include "core/append.h"
 #include "core/identity.h"
+#include "core/index.h"
 #include "core/leaf.h"
 
 /* Columns of table lane_cursor, in order. */
@@ -92,8 +93,8 @@ static void
 read_segment(Oid leaf, Snapshot snapshot, JoLaneCursor *cursor)
 {
 	Relation	relation = table_open(leaf, AccessShareLock);
-	List	   *indexes = RelationGetIndexList(relation);
-	Relation	index = index_open(linitial_oid(indexes), AccessShareLock);
+	Relation	index = jo_index_open(relation, CURSOR_BATCH + 1, 0,
+									  AccessShareLock);
 	IndexScanDesc scan = index_beginscan(relation, index, snapshot, 0, 0);
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
 
@@ -110,7 +111,6 @@ read_segment(Oid leaf, Snapshot snapshot, JoLaneCursor *cursor)
 	index_endscan(scan);
 	index_close(index, AccessShareLock);
 	table_close(relation, AccessShareLock);
-	list_free(indexes);
 }
 
 void

@@ -36,6 +36,7 @@
 #include "capture/capture.h"
 #include "capture/event_columns.h"
 #include "capture/snapshot.h"
+#include "core/index.h"
 #include "core/leaf.h"
 
 /* Most entries of a window that are kept sorted in memory (24 MB). */
@@ -138,14 +139,11 @@ typedef struct LeafScan
 static void
 open_leaf_scan(LeafScan *leaf, int lane, int segment, Snapshot snapshot)
 {
-	List	   *indexes;
-
 	leaf->segment = segment;
 	leaf->relation = table_open(jo_leaf_oid(JO_EVENT, lane, segment),
 								AccessShareLock);
-	indexes = RelationGetIndexList(leaf->relation);
-	leaf->index = index_open(linitial_oid(indexes), AccessShareLock);
-	list_free(indexes);
+	leaf->index = jo_index_open(leaf->relation, EVENT_XID + 1, EVENT_SEQ + 1,
+								AccessShareLock);
 	leaf->scan = index_beginscan(leaf->relation, leaf->index, snapshot, 1, 0);
 	leaf->scan->xs_want_itup = true;
 }

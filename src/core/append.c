@@ -8,8 +8,10 @@
  * single-row path, which needs neither a page-sized scratch buffer nor a
  * buffer ring: capture appends one row a statement more often than not.
  *
- * Index columns are plain columns (no expression, no predicate), so no
- * executor state is needed.  Unique indexes are enforced at once.
+ * Our own indexes are over plain columns and need no executor state.  A table
+ * that an administrator gave an index with an expression, a predicate or an
+ * exclusion constraint goes through the executor's code (core/index.h).  Unique
+ * indexes are enforced at once.
  *
  * On an error nobody calls jo_append_end(): the resource owner drops the
  * relation references and the pinned buffer, the memory context the rest.
@@ -29,6 +31,7 @@
 
 #include "core/append.h"
 #include "core/compat.h"
+#include "core/index.h"
 
 #define FLUSH_BYTES (1024 * 1024)
 
@@ -40,6 +43,7 @@ struct JoAppend
 	int			index_count;
 	Relation   *indexes;
 	IndexInfo **index_infos;
+	JoIndexWriter *writer;		/* not NULL: does all that instead */
 	int			slot_count;		/* slots made so far, at most JO_APPEND_ROWS */
 	TupleTableSlot **slots;
 	TupleDesc	unpinned;		/* copy for the slots after the first */
@@ -69,10 +73,10 @@ open_indexes(JoAppend *append)
 		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
 		IndexInfo  *info = BuildIndexInfo(index);
 
-		if (info->ii_Expressions != NIL || info->ii_Predicate != NIL ||
-			info->ii_ExclusionOps != NULL)
-			elog(ERROR, "index \"%s\" cannot be appended to directly",
-				 RelationGetRelationName(index));
+		if (append->writer == NULL &&
+			(info->ii_Expressions != NIL || info->ii_Predicate != NIL ||
+			 info->ii_ExclusionOps != NULL || !index->rd_index->indimmediate))
+			append->writer = jo_index_writer_begin(append->rel);
 		append->indexes[append->index_count] = index;
 		append->index_infos[append->index_count] = info;
 		append->index_count++;
@@ -115,6 +119,11 @@ insert_index_entries(JoAppend *append, TupleTableSlot *slot)
 	Datum		values[INDEX_MAX_KEYS];
 	bool		isnull[INDEX_MAX_KEYS];
 
+	if (append->writer != NULL)
+	{
+		jo_index_write(append->writer, slot, false);
+		return;
+	}
 	for (int i = 0; i < append->index_count; i++)
 	{
 		Relation	index = append->indexes[i];
@@ -236,6 +245,8 @@ jo_append_end(JoAppend *append)
 		FreeBulkInsertState(append->bulk);
 	table_finish_bulk_insert(append->rel, 0);
 
+	if (append->writer != NULL)
+		jo_index_writer_end(append->writer);
 	for (int i = 0; i < append->index_count; i++)
 	{
 		jo_index_insert_cleanup(append->indexes[i], append->index_infos[i]);

@@ -34,6 +34,14 @@ JoClockChanged jo_clock_changed = NULL;
 /* The row; "now" counts only while it is virtual. */
 static JoClock cached_clock;
 
+/*
+ * The latest instant of a virtual clock.  A lane adds durations (of at most 100
+ * years each) to it, and the sum must be a timestamp: an error there would
+ * stop the lane.
+ */
+#define CLOCK_LATEST \
+	(END_TIMESTAMP - (int64) 1000 * 366 * USECS_PER_DAY)
+
 static JoCache clock_cache = {
 	.name = "clock",
 	.tables = {"clock"}
@@ -196,6 +204,12 @@ move_clock(JoClock clock, TimestampTz at, bool force)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("clock instant must be finite"),
 				 errhint("Name an instant, such as '2026-01-31 09:00+00'.")));
+
+	if (at > CLOCK_LATEST)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("clock instant is too late"),
+				 errdetail("Due times of later runs would be out of range.")));
 
 	if (clock.is_virtual && at == clock.now)
 		return;

@@ -14,6 +14,7 @@
 
 #include "access/genam.h"
 #include "access/heapam.h"
+#include "executor/executor.h"
 
 /* 17: an index access method may hold state for the whole of an insert. */
 #if PG_VERSION_NUM >= 170000
@@ -22,16 +23,37 @@
 #define jo_index_insert_cleanup(index, info) ((void) 0)
 #endif
 
-/* 16: an update also says which indexes it has to touch. */
-static inline void
-jo_heap_update(Relation relation, ItemPointer tid, HeapTuple tuple)
+/*
+ * 16: a HOT update may still have to touch summarizing indexes.  True when an
+ * index needs an entry.
+ */
+static inline bool
+jo_heap_update(Relation relation, ItemPointer tid, HeapTuple tuple,
+			   bool *only_summarizing)
 {
 #if PG_VERSION_NUM >= 160000
 	TU_UpdateIndexes update_indexes;
 
 	simple_heap_update(relation, tid, tuple, &update_indexes);
+	*only_summarizing = update_indexes == TU_Summarizing;
+	return update_indexes != TU_None;
 #else
 	simple_heap_update(relation, tid, tuple);
+	*only_summarizing = false;
+	return !HeapTupleIsHeapOnly(tuple);
+#endif
+}
+
+static inline void
+jo_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot,
+					   EState *estate, bool only_summarizing)
+{
+#if PG_VERSION_NUM >= 160000
+	list_free(ExecInsertIndexTuples(target, slot, estate, false, false, NULL,
+									NIL, only_summarizing));
+#else
+	list_free(ExecInsertIndexTuples(target, slot, estate, false, false, NULL,
+									NIL));
 #endif
 }
 

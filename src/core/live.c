@@ -12,12 +12,12 @@
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "catalog/index.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 
 #include "core/compat.h"
+#include "core/index.h"
 #include "core/live.h"
 
 struct JoLive
@@ -27,21 +27,19 @@ struct JoLive
 	IndexScanDesc scan;			/* NULL until the first look-up */
 	TupleTableSlot *slot;
 	bool		is_empty;		/* no block: nothing to look up */
+	MemoryContext context;		/* where all this lives */
+	JoIndexWriter *writer;		/* made by the first update that needs it */
+	TupleTableSlot *written;
 };
 
 JoLive *
 jo_live_open(Oid relid, LOCKMODE lockmode)
 {
 	JoLive	   *live = palloc0(sizeof(JoLive));
-	List	   *indexes;
 
+	live->context = CurrentMemoryContext;
 	live->relation = table_open(relid, lockmode);
-	indexes = RelationGetIndexList(live->relation);
-	if (indexes == NIL)
-		elog(ERROR, "table \"%s\" has no index",
-			 RelationGetRelationName(live->relation));
-	live->index = index_open(linitial_oid(indexes), lockmode);
-	list_free(indexes);
+	live->index = jo_index_open(live->relation, 1, 0, lockmode);
 	live->slot = table_slot_create(live->relation, NULL);
 	live->is_empty = RelationGetNumberOfBlocks(live->relation) == 0;
 	return live;
@@ -78,21 +76,22 @@ jo_live_next(JoLive *live)
 	return live->slot;
 }
 
-/* Index a new version that did not fit on its page, so is not HOT. */
+/* Enter a new version that is not HOT in every index. */
 static void
-insert_index_entry(JoLive *live, HeapTuple tuple)
+write_index_entries(JoLive *live, HeapTuple tuple, bool only_summarizing)
 {
-	IndexInfo  *info = BuildIndexInfo(live->index);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(live->relation),
-													&TTSOpsHeapTuple);
-	Datum		values[INDEX_MAX_KEYS];
-	bool		isnull[INDEX_MAX_KEYS];
+	if (live->writer == NULL)
+	{
+		MemoryContext old_context = MemoryContextSwitchTo(live->context);
 
-	ExecStoreHeapTuple(tuple, slot, false);
-	FormIndexDatum(info, slot, NULL, values, isnull);
-	index_insert(live->index, values, isnull, &tuple->t_self, live->relation,
-				 UNIQUE_CHECK_NO, false, info);
-	ExecDropSingleTupleTableSlot(slot);
+		live->writer = jo_index_writer_begin(live->relation);
+		live->written = MakeSingleTupleTableSlot(RelationGetDescr(live->relation),
+												 &TTSOpsHeapTuple);
+		MemoryContextSwitchTo(old_context);
+	}
+	ExecStoreHeapTuple(tuple, live->written, false);
+	jo_index_write(live->writer, live->written, only_summarizing);
+	ExecClearTuple(live->written);
 }
 
 void
@@ -100,10 +99,10 @@ jo_live_update(JoLive *live, ItemPointer tid, Datum *values, bool *isnull)
 {
 	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(live->relation),
 										values, isnull);
+	bool		only_summarizing;
 
-	jo_heap_update(live->relation, tid, tuple);
-	if (!HeapTupleIsHeapOnly(tuple))
-		insert_index_entry(live, tuple);
+	if (jo_heap_update(live->relation, tid, tuple, &only_summarizing))
+		write_index_entries(live, tuple, only_summarizing);
 	heap_freetuple(tuple);
 }
 
@@ -118,6 +117,11 @@ jo_live_close(JoLive *live)
 {
 	if (live->scan != NULL)
 		index_endscan(live->scan);
+	if (live->writer != NULL)
+	{
+		jo_index_writer_end(live->writer);
+		ExecDropSingleTupleTableSlot(live->written);
+	}
 	ExecDropSingleTupleTableSlot(live->slot);
 	index_close(live->index, NoLock);
 	table_close(live->relation, NoLock);

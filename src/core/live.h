@@ -3,7 +3,7 @@
  *	  Live rows: found by customer, updated in place (HOT), deleted by tid.
  *
  * The live tables (enrollment, entry_memory, message) have one leaf a lane and
- * one index, on customer_id, which never changes; only the lane's one writer
+ * one index of ours, on customer_id, which never changes; only the lane's one writer
  * changes their rows, so no update ever waits or finds a newer version.  New
  * rows are appended with core/append.h.
  */
@@ -18,7 +18,7 @@
 typedef struct JoLive JoLive;
 
 /*
- * Open a table whose first index is on its first column, text COLLATE "C".
+ * Open a table with an index on its first column, text COLLATE "C", alone.
  * The lock is kept to the end of the transaction.  Lives in
  * CurrentMemoryContext.
  */

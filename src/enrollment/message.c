@@ -220,7 +220,8 @@ retry_due(const JoMessage *message, const JoChannel *channel, TimestampTz now,
 	uint64		hash;
 
 	if (retry_after_seconds >= 0)
-		return now + Min(retry_after_seconds * USECS_PER_SEC, BACKOFF_MAX);
+		return now + Min(retry_after_seconds, BACKOFF_MAX / USECS_PER_SEC) *
+			USECS_PER_SEC;
 	delay = first->time + ((int64) first->month * DAYS_PER_MONTH +
 						   first->day) * USECS_PER_DAY;
 	for (int i = 1; i < message->attempt.attempt && delay < BACKOFF_MAX; i++)
@@ -301,6 +302,7 @@ report_failed(JoBatch *batch, JoMember *member, const JoEvent *event,
 	if (is_withdrawn(batch, message))
 	{
 		message->is_settled = true;
+		message->is_changed = true;
 		return;
 	}
 	message->error = jo_json_string(report, "error");
@@ -317,7 +319,24 @@ report_failed(JoBatch *batch, JoMember *member, const JoEvent *event,
 								jo_json_int(report, "retry_after", -1));
 }
 
-/* Apply message.sent and message.failed; other reports only steer journeys. */
+/* Nobody took the message before it expired: its channel has failed for good. */
+static void
+report_expired(JoBatch *batch, JoMember *member, const JoEvent *event,
+			   const pg_uuid_t *message_id)
+{
+	JoMessage  *message = find_message(member, message_id);
+
+	if (message == NULL || message->due_at != JO_NO_TIME ||
+		jo_json_int(event->payload, "attempt", 0) != message->attempt.attempt)
+		return;
+	message->error = "expired";
+	give_up(batch, member, message, event);
+}
+
+/*
+ * Apply message.sent, message.failed and message.expired; other reports only
+ * steer journeys.
+ */
 void
 jo_message_report(JoBatch *batch, JoMember *member, const JoEvent *event)
 {
@@ -328,6 +347,8 @@ jo_message_report(JoBatch *batch, JoMember *member, const JoEvent *event)
 		return;
 	if (jo_streq(event->name, "message.failed"))
 		report_failed(batch, member, event, &message_id);
+	else if (jo_streq(event->name, "message.expired"))
+		report_expired(batch, member, event, &message_id);
 	else if (jo_streq(event->name, "message.sent"))
 	{
 		message = find_message(member, &message_id);

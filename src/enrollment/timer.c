@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "core/append.h"
+#include "core/index.h"
 #include "core/leaf.h"
 #include "enrollment/rows.h"
 #include "enrollment/timer.h"
@@ -96,8 +97,8 @@ read_segment(TimerRead *read, int segment)
 	const JoLaneCursor *cursor = &batch->cursor;
 	Relation	relation = table_open(jo_leaf_oid(JO_TIMER, batch->lane,
 												  segment), AccessShareLock);
-	List	   *indexes = RelationGetIndexList(relation);
-	Relation	index = index_open(linitial_oid(indexes), AccessShareLock);
+	Relation	index = jo_index_open(relation, TIMER_DUE_AT + 1,
+									  TIMER_TIMER_ID + 1, AccessShareLock);
 	IndexScanDesc scan = index_beginscan(relation, index, batch->snapshot,
 										 2, 0);
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
@@ -121,7 +122,6 @@ read_segment(TimerRead *read, int segment)
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, AccessShareLock);
 	table_close(relation, AccessShareLock);
-	list_free(indexes);
 }
 
 /* The first "limit" hints after the position and up to "until", in order. */

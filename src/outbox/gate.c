@@ -16,6 +16,7 @@
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 
+#include "core/index.h"
 #include "core/leaf.h"
 #include "outbox/internal.h"
 #include "outbox/outbox.h"
@@ -36,14 +37,14 @@ struct JoGate
 	WithdrawalProbe probes[JO_SEGMENTS_MAX];
 };
 
-#define WITHDRAWAL_BEFORE_POSITION 2	/* attribute number */
+/* Attribute numbers. */
+#define WITHDRAWAL_ENROLLMENT_ID	1
+#define WITHDRAWAL_BEFORE_POSITION	2
 
 /* Open the withdrawals of a segment; false when there are none. */
 static bool
 open_probe(WithdrawalProbe *probe, Oid leaf, Snapshot snapshot)
 {
-	List	   *indexes;
-
 	if (!OidIsValid(leaf))
 		return false;
 	probe->relation = table_open(leaf, AccessShareLock);
@@ -52,9 +53,8 @@ open_probe(WithdrawalProbe *probe, Oid leaf, Snapshot snapshot)
 		table_close(probe->relation, AccessShareLock);
 		return false;
 	}
-	indexes = RelationGetIndexList(probe->relation);
-	probe->index = index_open(linitial_oid(indexes), AccessShareLock);
-	list_free(indexes);
+	probe->index = jo_index_open(probe->relation, WITHDRAWAL_ENROLLMENT_ID, 0,
+								 AccessShareLock);
 	probe->scan = index_beginscan(probe->relation, probe->index, snapshot, 1, 0);
 	probe->slot = table_slot_create(probe->relation, NULL);
 	return true;

@@ -20,6 +20,7 @@
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 
+#include "core/index.h"
 #include "core/leaf.h"
 #include "outbox/internal.h"
 
@@ -67,17 +68,14 @@ static bool
 open_source(ScanSource *source, Oid leaf, ScanKey keys, int nkeys,
 			Snapshot snapshot)
 {
-	List	   *indexes;
-
 	source->relation = table_open(leaf, AccessShareLock);
 	if (RelationGetNumberOfBlocks(source->relation) == 0)
 	{
 		table_close(source->relation, AccessShareLock);
 		return false;
 	}
-	indexes = RelationGetIndexList(source->relation);
-	source->index = index_open(linitial_oid(indexes), AccessShareLock);
-	list_free(indexes);
+	source->index = jo_index_open(source->relation, OUTBOX_CHANNEL + 1,
+								  OUTBOX_POSITION + 1, AccessShareLock);
 	source->scan = index_beginscan(source->relation, source->index, snapshot,
 								   nkeys, 0);
 	index_rescan(source->scan, keys, nkeys, NULL, 0);

@@ -1,0 +1,117 @@
+/*
+ * core/index.c
+ *	  The indexes of our leaves: finding the one to read by, and entering rows
+ *	  in all of them.
+ *
+ * Ours is not the only index a leaf may have: an administrator adds his own,
+ * and REINDEX CONCURRENTLY and a restore give new OIDs, so ours is known by its
+ * columns and by nothing else.  Writing goes through the executor's own code,
+ * which knows expressions, predicates and constraints.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "catalog/pg_am_d.h"
+#include "executor/executor.h"
+#include "utils/lsyscache.h"
+
+#include "core/compat.h"
+#include "core/index.h"
+
+struct JoIndexWriter
+{
+	EState	   *estate;
+	ResultRelInfo *target;
+};
+
+/* Ascending, in the order of the columns' own collations, over all rows? */
+static bool
+is_like_ours(Relation relation, Relation index)
+{
+	Form_pg_index form = index->rd_index;
+
+	if (!form->indisvalid || index->rd_rel->relam != BTREE_AM_OID ||
+		RelationGetIndexPredicate(index) != NIL)
+		return false;
+	for (int i = 0; i < form->indnkeyatts; i++)
+	{
+		AttrNumber	column = form->indkey.values[i];
+
+		if (column <= 0 || index->rd_indoption[i] != 0 ||
+			index->rd_indcollation[i] !=
+			TupleDescAttr(RelationGetDescr(relation), column - 1)->attcollation)
+			return false;
+	}
+	return true;
+}
+
+static bool
+has_columns(Relation index, AttrNumber first, AttrNumber second)
+{
+	Form_pg_index form = index->rd_index;
+	int			count = second == 0 ? 1 : 2;
+
+	return form->indnkeyatts == count && form->indkey.values[0] == first &&
+		(second == 0 || form->indkey.values[1] == second);
+}
+
+Relation
+jo_index_open(Relation relation, AttrNumber first, AttrNumber second,
+			  LOCKMODE lockmode)
+{
+	List	   *oids = RelationGetIndexList(relation);
+	ListCell   *cell;
+
+	foreach(cell, oids)
+	{
+		Relation	index = index_open(lfirst_oid(cell), lockmode);
+
+		if (has_columns(index, first, second) && is_like_ours(relation, index))
+		{
+			list_free(oids);
+			return index;
+		}
+		index_close(index, lockmode);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" has lost its index",
+					RelationGetRelationName(relation)),
+			 errhint("Create a B-tree on column \"%s\"%s%s%s.",
+					 get_attname(RelationGetRelid(relation), first, false),
+					 second == 0 ? "" : " and \"",
+					 second == 0 ? "" : get_attname(RelationGetRelid(relation),
+													second, false),
+					 second == 0 ? "" : "\"")));
+}
+
+JoIndexWriter *
+jo_index_writer_begin(Relation relation)
+{
+	JoIndexWriter *writer = palloc(sizeof(JoIndexWriter));
+
+	writer->estate = CreateExecutorState();
+	writer->target = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->target, relation, 1, NULL, 0);
+	ExecOpenIndices(writer->target, false);
+	return writer;
+}
+
+void
+jo_index_write(JoIndexWriter *writer, TupleTableSlot *slot,
+			   bool only_summarizing)
+{
+	slot->tts_tableOid =
+		RelationGetRelid(writer->target->ri_RelationDesc);
+	jo_insert_index_tuples(writer->target, slot, writer->estate,
+						   only_summarizing);
+	ResetPerTupleExprContext(writer->estate);
+}
+
+void
+jo_index_writer_end(JoIndexWriter *writer)
+{
+	ExecCloseIndices(writer->target);
+	FreeExecutorState(writer->estate);
+	pfree(writer);
+}
