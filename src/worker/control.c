@@ -1,6 +1,7 @@
 /*
  * worker/control.c
- *	  start_worker(), stop_worker(), and what CREATE EXTENSION says at commit.
+ *	  start_worker(), stop_worker(), and what CREATE and DROP EXTENSION say at
+ *	  their commit.
  *
  * With the library preloaded they steer what the launcher does: stopped stays
  * stopped until start_worker() or a restart of the server.  Without it
@@ -17,8 +18,10 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_type.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
+#include "commands/extension.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -45,8 +48,10 @@ PG_FUNCTION_INFO_V1(journey_orch_start_worker);
 PG_FUNCTION_INFO_V1(journey_orch_stop_worker);
 PG_FUNCTION_INFO_V1(journey_orch_announce);
 
-/* The extension was created or updated in this transaction. */
+/* The extension was created, updated or dropped in this transaction. */
 static bool must_announce = false;
+
+static object_access_hook_type previous_object_access_hook = NULL;
 
 int
 jo_worker_find_processes(const char *type, pid_t *pids, int size)
@@ -275,17 +280,12 @@ announce_at_commit(XactEvent event, void *argument)
 	(void) jo_worker_database_request(MyDatabaseId, false);
 }
 
-/*
- * Called by the extension's scripts: when this transaction commits, whoever
- * starts workers shall look at this database.
- */
-Datum
-journey_orch_announce(PG_FUNCTION_ARGS)
+/* When this transaction commits, whoever starts workers shall look at this
+ * database. */
+static void
+mark_announcement(void)
 {
 	static bool is_registered = false;
-
-	if (jo_worker_area == NULL)
-		PG_RETURN_VOID();
 
 	if (!is_registered)
 	{
@@ -293,6 +293,36 @@ journey_orch_announce(PG_FUNCTION_ARGS)
 		is_registered = true;
 	}
 	must_announce = true;
+}
+
+/* Called by the extension's scripts, at CREATE EXTENSION and at an update. */
+Datum
+journey_orch_announce(PG_FUNCTION_ARGS)
+{
+	if (jo_worker_area != NULL)
+		mark_announcement();
 
 	PG_RETURN_VOID();
+}
+
+/* DROP EXTENSION, in whatever way: the workers need not wait for their poll to
+ * find out. */
+static void
+watch_drops(ObjectAccessType access, Oid class_oid, Oid object_oid, int subid,
+			void *argument)
+{
+	if (previous_object_access_hook)
+		previous_object_access_hook(access, class_oid, object_oid, subid,
+									argument);
+
+	if (access == OAT_DROP && class_oid == ExtensionRelationId &&
+		object_oid == get_extension_oid("journey_orch", true))
+		mark_announcement();
+}
+
+void
+jo_worker_control_init(void)
+{
+	previous_object_access_hook = object_access_hook;
+	object_access_hook = watch_drops;
 }

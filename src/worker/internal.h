@@ -21,6 +21,7 @@ extern void jo_worker_terminate(JoDatabase *database);
 extern bool jo_worker_await_end(JoDatabase *database, int timeout_ms);
 
 /* control.c */
+extern void jo_worker_control_init(void);
 
 /* Pids of the processes of this type in this database, at most "size" of them;
  * returns how many there are. */

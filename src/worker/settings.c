@@ -88,6 +88,7 @@ jo_worker_init(void)
 	jo_worker_shared_init();
 	jo_worker_launcher_register();
 	jo_worker_database_init();
+	jo_worker_control_init();
 	jo_lane_ring = jo_worker_ring;
 	jo_clock_changed = mark_every_lane;
 }

@@ -12,7 +12,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use JoWorker;
 
-my $node = new_node('database');
+# Nobody polls: whatever is not rung never happens.
+my $node = new_node('database', conf => "journey_orch.poll_interval = 1h\n");
 use_database($node, 'postgres');
 use_database($node, 'shop');
 wait_workers($node, 'postgres', 2);

@@ -11,7 +11,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use JoWorker;
 
-my $node = new_node('life', conf => "deadlock_timeout = 100ms\n");
+# Nobody polls: whatever is not rung, and no timer's, never happens.
+my $node = new_node('life', conf => "journey_orch.poll_interval = 1h\n");
 
 # A session that holds a lock until it is told otherwise.
 sub holder
@@ -151,6 +152,26 @@ cmp_ok($node->safe_psql('postgres', 'SELECT journey_orch.start_worker()'), '>=',
 wait_workers($node, 'postgres', 2);
 wait_applied($node, 'postgres', 800);
 
+# A timer fires by itself under the real clock, and when a virtual one moves.
+$node->safe_psql('postgres', q{
+SELECT journey_orch.define('{"journey": "soon", "entry": {"on": "started"}, "start": "pause",
+  "steps": {"pause": {"delay": "200 milliseconds", "next": "done"}, "done": {"exit": "done"}}}');
+SELECT journey_orch.publish('soon')});
+$node->safe_psql('postgres', q{SELECT journey_orch.emit('started', 'early')});
+ok($node->poll_query_until('postgres', 'SELECT sum(entered) = 1 AND sum(ended) = 1 FROM journey_orch.lane_status'),
+	'a delay ends by the real clock');
+$node->safe_psql('postgres', q{
+SELECT journey_orch.set_clock(now() + interval '1 day'); SELECT journey_orch.emit('started', 'late')});
+is($node->safe_psql('postgres', 'SELECT journey_orch.settle()'), 't', 'settled at a virtual instant');
+is($node->safe_psql('postgres', 'SELECT sum(entered), sum(ended) FROM journey_orch.lane_status'), '2|1',
+	'a delay does not end while the virtual clock stands');
+$node->safe_psql('postgres', q{SELECT journey_orch.advance_clock(interval '199 milliseconds')});
+is($node->safe_psql('postgres', 'SELECT journey_orch.settle()'), 't', 'settled just before');
+is($node->safe_psql('postgres', 'SELECT sum(ended) FROM journey_orch.lane_status'), '1', 'nor a moment too early');
+$node->safe_psql('postgres', q{SELECT journey_orch.advance_clock(interval '1 millisecond')});
+is($node->safe_psql('postgres', 'SELECT journey_orch.settle()'), 't', 'settled at the instant');
+is($node->safe_psql('postgres', 'SELECT sum(ended) FROM journey_orch.lane_status'), '2', 'it ends to the moment');
+
 # Without the privilege, nothing.
 $node->safe_psql('postgres', 'CREATE ROLE nobody LOGIN');
 my ($status, $out, $err) = $node->psql('postgres', 'SELECT journey_orch.stop_worker()',
@@ -160,7 +181,7 @@ like($err, qr/permission denied/, 'stop_worker() is for operators');
 # CALL run() works beside busy workers, and nowhere else than it should.
 emit($node, 'postgres', 100);
 $node->safe_psql('postgres', 'CALL journey_orch.run()');
-wait_applied($node, 'postgres', 900, 'run() beside workers');
+wait_applied($node, 'postgres', 902, 'run() beside workers');
 for my $case (
 	[ 'BEGIN; CALL journey_orch.run()', 'inside a transaction block' ],
 	[ 'DO $$ BEGIN PERFORM 1; EXCEPTION WHEN others THEN NULL; END $$; CALL journey_orch.run(max_batches => 0)', 'max_batches must be at least 1' ],
@@ -200,11 +221,11 @@ within(5, 'a fast shutdown', sub { $node->stop('fast') });
 eval { $release->() };
 $node->start;
 wait_workers($node, 'postgres', 2, 'workers start at boot');
-wait_applied($node, 'postgres', 1000);
+wait_applied($node, 'postgres', 1002);
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'absent'");
 $node->reload;
 $node->safe_psql('postgres', "SET synchronous_commit = local; SELECT journey_orch.emit('happened', '1')");
-wait_applied($node, 'postgres', 1001, 'without the synchronous standby');
+wait_applied($node, 'postgres', 1003, 'without the synchronous standby');
 within(5, 'a fast shutdown of idle workers', sub { $node->stop('fast') });
 
 done_testing();
