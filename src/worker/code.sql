@@ -176,7 +176,8 @@ AS $$
   UNION ALL
   SELECT CASE WHEN lag.seconds > 600 THEN 'error' WHEN lag.seconds > 60 THEN 'warning' ELSE 'ok' END,
     'lag',
-    pg_catalog.format('%s events, the oldest %s s old', lag.events, pg_catalog.round(lag.seconds, 1)),
+    CASE WHEN lag.events = 0 THEN 'no events'
+      ELSE pg_catalog.format('%s events, the oldest %s s old', lag.events, pg_catalog.round(lag.seconds, 1)) END,
     CASE WHEN lag.seconds > 60
       THEN 'See which lanes in view lane_status; more workers help while there are cores (journey_orch.workers).' END
   FROM (

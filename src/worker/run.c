@@ -96,14 +96,15 @@ run_batch(int lane, TimestampTz until, JoBatchResult *result)
 Datum
 journey_orch_run(PG_FUNCTION_ARGS)
 {
-	TimestampTz until = PG_ARGISNULL(0) ?
-		JO_NO_TIME : PG_GETARG_TIMESTAMPTZ(0);
+	TimestampTz until = JO_NO_TIME;
 	int			budget = PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1);
 	bool		is_done[JO_LANES] = {false};
 	int			open = JO_LANES;
 	int			lane;
 
 	ensure_may_run(fcinfo);
+	if (!PG_ARGISNULL(0))
+		until = PG_GETARG_TIMESTAMPTZ(0);
 	if (!PG_ARGISNULL(1) && budget < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
