@@ -51,7 +51,10 @@ offer_again(JoClaiming *claiming, JoLoss *loss)
 			continue;
 		if (claiming->held.count >= Max(1, claiming->max_messages >>
 										Min(30, 2 * tries)))
+		{
+			claiming->is_full = true;
 			break;
+		}
 		if (gate_lane != range->lane)
 		{
 			if (gate != NULL)
@@ -78,16 +81,19 @@ offer_again(JoClaiming *claiming, JoLoss *loss)
 }
 
 /*
- * Look at an earlier claim.  Returns true while it still holds messages after
+ * Look at an earlier claim, unless this one is full.  Returns true while it still holds messages after
  * this call.
  */
 static bool
 review_claim(JoClaiming *claiming, int64 claim_id)
 {
-	JoClaim    *claim = jo_claim_find(claim_id, claiming->snapshot);
+	JoClaim    *claim;
 	Snapshot	latest;
 	JoLoss	   *loss;
 
+	if (claiming->is_full)
+		return true;
+	claim = jo_claim_find(claim_id, claiming->snapshot);
 	if (claim == NULL)
 		return false;
 	jo_claim_read_outcomes(claim, claiming->snapshot);

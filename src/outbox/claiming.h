@@ -44,6 +44,7 @@ typedef struct JoClaiming
 	int			events_room;
 	char		lane_state[JO_LANES];	/* 0: not looked at, 'f'resh, 's'tale */
 	bool		left_out;		/* a lane with messages was stale */
+	bool		is_full;		/* no more suspects this time */
 	JoFlush		flush;
 	ReturnSetInfo *result;
 	MemoryContext row_context;

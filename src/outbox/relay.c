@@ -70,7 +70,8 @@ jo_relay_begin(const char *name)
 	if (!has_written)
 	{
 		has_written = true;
-		wrote_nothing_else = XLogRecPtrIsInvalid(XactLastRecEnd);
+		/* what reading leaves in WAL (pruned pages) needs no xid */
+		wrote_nothing_else = !TransactionIdIsValid(GetTopTransactionIdIfAny());
 	}
 	else if (own_end != XactLastRecEnd)
 		wrote_nothing_else = false;
