@@ -15,6 +15,9 @@
 
 PG_FUNCTION_INFO_V1(journey_orch_set_topic);
 
+/* As long as a label of a definition may be. */
+#define NAME_BYTES 200
+
 static const char *const classes[] = {
 	"marketing", "transactional", "service", "legal", NULL
 };
@@ -22,7 +25,7 @@ static const char *const consents[] = {
 	"opt_in", "opt_out", "none", NULL
 };
 
-/* Text argument that must be there and not be empty. */
+/* Text argument that must be there, not be empty and fit into an index. */
 static char *
 required_text(FunctionCallInfo fcinfo, int argument, const char *name)
 {
@@ -39,6 +42,11 @@ required_text(FunctionCallInfo fcinfo, int argument, const char *name)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" of %s() must not be empty",
 						name, "set_topic")));
+	if (strlen(value) > NAME_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" of %s() is longer than %d bytes",
+						name, "set_topic", NAME_BYTES)));
 	return value;
 }
 

@@ -328,6 +328,11 @@ read_cloud_event(Element *element, JsonbContainer *object, Findings *findings)
 	read_time(element, object, "time", findings);
 	read_trace(element, object, "traceparent", findings);
 
+	if (source != NULL && source[0] == '\0')
+		find(findings, "\"source\" is empty.");
+	if (id != NULL && id[0] == '\0')
+		find(findings, "\"id\" is empty.");
+
 	/* A source is a URI reference and has no blank. */
 	if (source != NULL && id != NULL)
 		element->key = psprintf("%s %s", source, id);

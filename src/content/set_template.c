@@ -25,6 +25,9 @@
 
 PG_FUNCTION_INFO_V1(journey_orch_set_template);
 
+/* As long as a label of a definition may be. */
+#define NAME_BYTES 200
+
 /* Arguments of the function, in order. */
 enum
 {
@@ -54,7 +57,7 @@ optional_text(FunctionCallInfo fcinfo, int argument)
 		text_to_cstring(PG_GETARG_TEXT_PP(argument));
 }
 
-/* Text argument that must be there and not be empty. */
+/* Text argument that must be there, not be empty and fit into an index. */
 static char *
 required_name(FunctionCallInfo fcinfo, int argument, const char *name)
 {
@@ -67,6 +70,11 @@ required_name(FunctionCallInfo fcinfo, int argument, const char *name)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" of %s() must not be empty",
 						name, "set_template")));
+	if (strlen(value) > NAME_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" of %s() is longer than %d bytes",
+						name, "set_template", NAME_BYTES)));
 	return value;
 }
 

@@ -222,8 +222,9 @@ retry_due(const JoMessage *message, const JoChannel *channel, TimestampTz now,
 	if (retry_after_seconds >= 0)
 		return now + Min(retry_after_seconds, BACKOFF_MAX / USECS_PER_SEC) *
 			USECS_PER_SEC;
-	delay = first->time + ((int64) first->month * DAYS_PER_MONTH +
-						   first->day) * USECS_PER_DAY;
+	delay = (int64) first->month * DAYS_PER_MONTH + first->day;
+	delay = Min(delay, BACKOFF_MAX / USECS_PER_DAY) * USECS_PER_DAY +
+		first->time;
 	for (int i = 1; i < message->attempt.attempt && delay < BACKOFF_MAX; i++)
 		delay *= 2;
 	delay = Max(Min(delay, BACKOFF_MAX), 1);
