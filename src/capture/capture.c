@@ -12,4 +12,5 @@ jo_capture_init(void)
 	jo_watch_cache_init();
 	jo_ring_init();
 	jo_idempotency_init();
+	jo_cursor_upkeep_init();
 }

@@ -17,36 +17,12 @@
 #include "utils/timestamp.h"
 
 #include "capture/capture.h"
+#include "capture/cursor_columns.h"
 #include "capture/snapshot.h"
 #include "core/append.h"
 #include "core/identity.h"
 #include "core/index.h"
 #include "core/leaf.h"
-
-/* Columns of table lane_cursor, in order. */
-enum
-{
-	CURSOR_BATCH,
-	CURSOR_SEQ,
-	CURSOR_CLOCK,
-	CURSOR_TIMER_DUE,
-	CURSOR_TIMER_ID,
-	CURSOR_NEXT_TIMER,
-	CURSOR_NEXT_OUTBOX,
-	CURSOR_APPLIED,
-	CURSOR_ENTERED,
-	CURSOR_ENDED,
-	CURSOR_ADVANCES,
-	CURSOR_RECORDED_AT,
-	CURSOR_CLOCK_EPOCH,
-	CURSOR_INCARNATION,
-	CURSOR_WORKER,
-	CURSOR_LANE,
-	CURSOR_SEGMENT,
-	CURSOR_S1,
-	CURSOR_S2,
-	CURSOR_COLUMNS
-};
 
 /* The cursor of a lane that never ran. */
 static void

@@ -19,6 +19,9 @@ extern void jo_ring_init(void);
 /* idempotency.c: settings */
 extern void jo_idempotency_init(void);
 
+/* upkeep.c */
+extern void jo_cursor_upkeep_init(void);
+
 /* ---- guard.c: the user's statement never fails because of us ---- */
 
 typedef void (*JoGuarded) (void *arg);

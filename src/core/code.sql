@@ -72,7 +72,7 @@ GRANT USAGE ON SCHEMA journey_orch TO journey_orch_author, journey_orch_operator
 
 COMMENT ON TABLE journey_orch.clock IS 'The engine clock: one row once it was ever set; a NULL instant is the real clock.';
 COMMENT ON TABLE journey_orch.incarnation IS 'Which cluster and database wrote the log rows that carry this number.';
-COMMENT ON TABLE journey_orch.segment IS 'The segment that writers of a log append to; no row: segment 0.';
+COMMENT ON TABLE journey_orch.segment IS 'Which segment of a log writers append to (no row: segment 0), and which is about to be truncated.';
 
 CREATE OR REPLACE FUNCTION journey_orch.lane_of(customer text)
 RETURNS integer

@@ -1,6 +1,6 @@
 /*
  * core/core.c
- *	  Init function of the room.  The room has no settings.
+ *	  Init function of the room.
  */
 #include "postgres.h"
 
@@ -14,4 +14,5 @@ jo_core_init(void)
 	jo_leaf_init();
 	jo_clock_init();
 	jo_identity_init();
+	jo_segment_init();
 }

@@ -22,10 +22,11 @@ extern void jo_read_table(const char *table, Snapshot snapshot,
 extern void jo_cache_read_table(const char *table, JoRowReader reader,
 								void *arg);
 
-/* clock.c, identity.c, leaf.c: register their caches. */
+/* clock.c, identity.c, leaf.c: register their caches; segment.c: its setting. */
 extern void jo_clock_init(void);
 extern void jo_identity_init(void);
 extern void jo_leaf_init(void);
+extern void jo_segment_init(void);
 
 /* leaf.c: called by the relcache callback; InvalidOid means everything. */
 extern void jo_leaf_relation_changed(Oid relid);

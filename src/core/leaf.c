@@ -24,6 +24,7 @@
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
+#include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -73,8 +74,9 @@ static Oid	highest_oid = InvalidOid;
 /* Counts the messages, to notice one that came during a look-up. */
 static uint64 change_count = 0;
 
-/* Table "segment": the segment that writers append to. */
+/* Table "segment": the segment that writers append to; what upkeep dropped. */
 static int8 current_segments[JO_FAMILIES][JO_LANES];
+static TimestampTz dropped_to[JO_FAMILIES][JO_LANES];
 static JoCache segment_cache = {
 	.name = "segment",
 	.tables = {"segment"}
@@ -187,9 +189,14 @@ jo_extension_owner(void)
 	return owner;
 }
 
-/* Name of a leaf, in a static buffer. */
-static const char *
-leaf_name(JoFamily family, int lane, int segment)
+const char *
+jo_leaf_family_name(JoFamily family)
+{
+	return families[family].name;
+}
+
+const char *
+jo_leaf_name(JoFamily family, int lane, int segment)
 {
 	static char name[NAMEDATALEN];
 
@@ -240,7 +247,7 @@ jo_leaf_oid(JoFamily family, int lane, int segment)
 	if (OidIsValid(*slot))
 		return *slot;
 
-	return look_up(leaf_name(family, lane, segment), slot);
+	return look_up(jo_leaf_name(family, lane, segment), slot);
 }
 
 int
@@ -262,7 +269,7 @@ jo_leaf_segments(JoFamily family, int lane)
 	return count;
 }
 
-/* Take one row of table "segment" into current_segments. */
+/* Take one row of table "segment" into the arrays. */
 static void
 read_segment_row(TupleTableSlot *slot, void *arg)
 {
@@ -275,9 +282,40 @@ read_segment_row(TupleTableSlot *slot, void *arg)
 	if (lane < 0 || lane >= JO_LANES)
 		return;
 	for (int family = 0; family < JO_FAMILIES; family++)
-		if (strcmp(families[family].name, name) == 0)
-			current_segments[family][lane] =
-				DatumGetInt16(slot_getattr(slot, 3, &isnull));
+	{
+		Datum		dropped;
+
+		if (strcmp(families[family].name, name) != 0)
+			continue;
+		current_segments[family][lane] =
+			DatumGetInt16(slot_getattr(slot, 3, &isnull));
+		dropped = slot_getattr(slot, 6, &isnull);
+		if (!isnull)
+			dropped_to[family][lane] = DatumGetTimestampTz(dropped);
+	}
+}
+
+/* Bring the arrays up to date. */
+static void
+read_segments(void)
+{
+	if (jo_cache_begin(&segment_cache))
+	{
+		memset(current_segments, 0, sizeof(current_segments));
+		for (int family = 0; family < JO_FAMILIES; family++)
+			for (int lane = 0; lane < JO_LANES; lane++)
+				dropped_to[family][lane] = DT_NOBEGIN;
+		jo_cache_read_table("segment", read_segment_row, NULL);
+		jo_cache_filled(&segment_cache);
+	}
+	jo_cache_end(&segment_cache);
+}
+
+TimestampTz
+jo_leaf_dropped_to(JoFamily family, int lane)
+{
+	read_segments();
+	return dropped_to[family][lane];
 }
 
 /* A segment that is recorded but gone (a half-done restore) reads as 0. */
@@ -289,14 +327,7 @@ jo_leaf_current(JoFamily family, int lane)
 	if (!families[family].is_log)
 		return 0;
 
-	if (jo_cache_begin(&segment_cache))
-	{
-		memset(current_segments, 0, sizeof(current_segments));
-		jo_cache_read_table("segment", read_segment_row, NULL);
-		jo_cache_filled(&segment_cache);
-	}
-	jo_cache_end(&segment_cache);
-
+	read_segments();
 	segment = current_segments[family][lane];
 	if (segment != 0 && !OidIsValid(jo_leaf_oid(family, lane, segment)))
 		segment = 0;
@@ -335,7 +366,7 @@ static void
 append_leaf_commands(StringInfo sql, JoFamily family, int lane, int segment)
 {
 	const Family *f = &families[family];
-	const char *name = leaf_name(family, lane, segment);
+	const char *name = jo_leaf_name(family, lane, segment);
 
 	appendStringInfo(sql,
 					 "CREATE TABLE " SCHEMA ".%s (LIKE " SCHEMA ".%s"
@@ -374,6 +405,29 @@ create_leaves(JoFamily family)
 		elog(ERROR, "could not create the leaves of \"%s\"",
 			 families[family].name);
 	pfree(sql.data);
+}
+
+int
+jo_leaf_add(JoFamily family, int lane)
+{
+	StringInfoData sql;
+	int			segment = jo_leaf_segments(family, lane);
+
+	if (segment >= JO_SEGMENTS_MAX ||
+		!ConditionalLockRelationOid(jo_relation_oid(families[family].name),
+									ShareUpdateExclusiveLock))
+		return -1;
+
+	initStringInfo(&sql);
+	append_leaf_commands(&sql, family, lane, segment);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute(sql.data, false, 0) < 0)
+		elog(ERROR, "could not add a leaf to \"%s\"", families[family].name);
+	SPI_finish();
+	pfree(sql.data);
+
+	return segment;
 }
 
 void

@@ -15,6 +15,8 @@
 #ifndef JO_LEAF_H
 #define JO_LEAF_H
 
+#include "datatype/timestamp.h"
+
 #include "core/lane.h"
 
 typedef enum JoFamily
@@ -56,6 +58,25 @@ extern int	jo_leaf_segments(JoFamily family, int lane);
  * late writer may still append to a sealed segment, so readers look at all.
  */
 extern int	jo_leaf_current(JoFamily family, int lane);
+
+/*
+ * Rows of a log that upkeep thins out (timer) may be gone when they are due up
+ * to this instant; DT_NOBEGIN: none is.
+ */
+extern TimestampTz jo_leaf_dropped_to(JoFamily family, int lane);
+
+/* Name of a family: that of the parent. */
+extern const char *jo_leaf_family_name(JoFamily family);
+
+/* Name of a leaf without schema, in a static buffer. */
+extern const char *jo_leaf_name(JoFamily family, int lane, int segment);
+
+/*
+ * Give a lane of a log one more segment, and return its number; -1 when it has
+ * JO_SEGMENTS_MAX, or when somebody holds a lock on the parent that would have
+ * to be waited for.  The caller holds JO_LOCK_SETUP and runs as the extension.
+ */
+extern int	jo_leaf_add(JoFamily family, int lane);
 
 /* OID of a table, index or view of our schema by name; raises when missing. */
 extern Oid	jo_relation_oid(const char *name);

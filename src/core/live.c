@@ -25,6 +25,7 @@ struct JoLive
 	Relation	relation;
 	Relation	index;
 	IndexScanDesc scan;			/* NULL until the first look-up */
+	text	   *key;			/* of the look-up under way */
 	TupleTableSlot *slot;
 	bool		is_empty;		/* no block: nothing to look up */
 	MemoryContext context;		/* where all this lives */
@@ -61,8 +62,11 @@ jo_live_find(JoLive *live, Snapshot snapshot, const char *customer_id)
 	if (live->scan == NULL)
 		live->scan = index_beginscan(live->relation, live->index, snapshot,
 									 1, 0);
+	if (live->key != NULL)
+		pfree(live->key);
+	live->key = cstring_to_text(customer_id);
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(customer_id));
+				PointerGetDatum(live->key));
 	index_rescan(live->scan, &key, 1, NULL, 0);
 }
 
@@ -125,5 +129,7 @@ jo_live_close(JoLive *live)
 	ExecDropSingleTupleTableSlot(live->slot);
 	index_close(live->index, NoLock);
 	table_close(live->relation, NoLock);
+	if (live->key != NULL)
+		pfree(live->key);
 	pfree(live);
 }

@@ -26,13 +26,16 @@ CREATE TABLE journey_orch.incarnation
 );
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.incarnation', '');
 
-/* The segment that writers of a log append to; no row: segment 0. */
+/* The segment that writers of a log append to; no row: segment 0.  The row's
+   xmin tells which snapshots still need what "drained" holds (segment.c). */
 CREATE TABLE journey_orch.segment
 (
   family     name NOT NULL,
   lane       smallint NOT NULL,
   current    smallint NOT NULL,
   changed_at timestamptz NOT NULL,
+  drained    smallint,                       -- everything live in it has been copied; NULL: no such segment
+  dropped_to timestamptz,                    -- rows due up to here may be gone; NULL: none
   CONSTRAINT segment_pkey PRIMARY KEY (family, lane)
 );
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.segment', '');

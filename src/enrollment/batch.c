@@ -223,5 +223,6 @@ jo_enrollment_init(void)
 							1000, 1, 100000,
 							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
+	jo_timer_upkeep_init();
 	jo_trial_init();
 }

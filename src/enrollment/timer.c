@@ -10,7 +10,8 @@
  *
  * A run remembers the due time of its newest hint (hint_at).  Pushing due_at
  * out beyond a hint that is still to come writes nothing: when that hint is
- * looked at, the run gets another.
+ * looked at, the run gets another.  After the clock was set back, a hint that
+ * was passed before may be gone (timer_upkeep.c), and counts as such.
  */
 #include "postgres.h"
 
@@ -172,11 +173,14 @@ add_hint(JoBatch *batch, const char *customer_id, TimestampTz due_at)
 	batch->hints = lappend(batch->hints, hint);
 }
 
-/* Give a hint to a run that has something due and no hint still to come. */
+/*
+ * Give a hint to a run that has something due and no hint still to come.  Hints
+ * up to "gone" were passed, or were passed once and dropped by upkeep.
+ */
 static void
-arm_run(JoBatch *batch, JoRun *run)
+arm_run(JoBatch *batch, JoRun *run, TimestampTz gone)
 {
-	bool		has_hint = run->hint_at > batch->cursor.timer_due;
+	bool		has_hint = run->hint_at > gone;
 
 	if (run->due_at == JO_NO_TIME || run->state == JO_ENROLLMENT_ENDED)
 		return;
@@ -191,6 +195,8 @@ arm_run(JoBatch *batch, JoRun *run)
 void
 jo_timer_arm(JoBatch *batch)
 {
+	TimestampTz gone = Max(batch->cursor.timer_due,
+						   jo_leaf_dropped_to(JO_TIMER, batch->lane));
 	ListCell   *member_cell;
 	ListCell   *cell;
 
@@ -199,7 +205,7 @@ jo_timer_arm(JoBatch *batch)
 		JoMember   *member = lfirst(member_cell);
 
 		foreach(cell, member->runs)
-			arm_run(batch, lfirst(cell));
+			arm_run(batch, lfirst(cell), gone);
 		foreach(cell, member->messages)
 		{
 			JoMessage  *message = lfirst(cell);

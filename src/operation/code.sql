@@ -115,3 +115,13 @@ GRANT EXECUTE ON FUNCTION journey_orch.verify(text) TO journey_orch_operator;
 
 COMMENT ON FUNCTION journey_orch.verify(text) IS
 'Checks the conservation laws: one row per law, "holds", and in "detail" how many things break it, with an example. "quick" counts; "full" also follows every run through the step log.';
+
+CREATE OR REPLACE FUNCTION journey_orch.maintain()
+RETURNS TABLE (family text, lane integer, act text, detail text)
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_maintain';
+REVOKE ALL ON FUNCTION journey_orch.maintain() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.maintain() TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.maintain() IS
+'One round of upkeep, without waiting for anybody: leaves full segments of the lanes'' cursors and timers, and truncates what earlier rounds left. One row per act; none when there was nothing to do.';

@@ -105,7 +105,8 @@ INSERT INTO contract VALUES
   ('set_clock', '{at,force}'),
   ('advance_clock', '{by,force}'),
   ('reset_clock', '{}'),
-  ('verify', '{depth}');
+  ('verify', '{depth}'),
+  ('maintain', '{}');
 SELECT is_empty(
   $$SELECT name, arguments FROM contract
      WHERE NOT EXISTS (SELECT FROM routine

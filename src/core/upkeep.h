@@ -1,0 +1,48 @@
+/*
+ * core/upkeep.h
+ *	  Upkeep: rooms say how a log of theirs is drained, jo_maintain() does it.
+ */
+#ifndef JO_UPKEEP_H
+#define JO_UPKEEP_H
+
+#include "core/segment.h"
+
+/* How a room keeps one of its logs small. */
+typedef struct JoUpkeep
+{
+	JoFamily	family;
+	/* Is there something to do?  Called without any lock, and again with. */
+	bool		(*is_due) (const JoSegments *segments);
+
+	/*
+	 * Do it, with the lane's lock and a snapshot taken after it; reports each
+	 * act with jo_upkeep_report().  Returns how many rows it copied.
+	 */
+	int64		(*run) (JoSegments *segments);
+} JoUpkeep;
+
+/* Make it known; called once, from the room's init function. */
+extern void jo_upkeep_register(const JoUpkeep *upkeep);
+
+/* Hears of one act; "segments" is NULL when it is about no lane. */
+typedef void (*JoUpkeepReport) (void *arg, const JoSegments *segments,
+								const char *act, const char *detail);
+
+/*
+ * Do what upkeep is possible now, in the current transaction, which must be
+ * READ COMMITTED and should end soon: the lanes it worked on are held until
+ * then.  Never waits for a lane or a reader.  Creates leaves that somebody
+ * dropped.  Does nothing where the extension is not installed, nothing was ever
+ * declared, or the database is a copy that nobody adopted.  "report" may be
+ * NULL.
+ */
+extern void jo_maintain(JoUpkeepReport report, void *arg);
+
+/* Say what was done; for the functions of a JoUpkeep. */
+extern void jo_upkeep_report(const JoSegments *segments, const char *act,
+							 const char *detail,...) pg_attribute_printf(3, 4);
+
+/* Say that a segment was drained, and how many rows were copied. */
+extern void jo_upkeep_report_drained(const JoSegments *segments, int64 copied);
+
+#endif							/* JO_UPKEEP_H */
