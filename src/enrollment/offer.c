@@ -398,12 +398,44 @@ offer_fail(JoBatch *batch, JoTask *task, const JoError *error)
 				jo_expression_sql(task->expression));
 }
 
-/* A task that offers its member's input to "run". */
+/*
+ * Is there nothing that the event could do to the run, looking at names only?
+ * So it is for most events and most runs, and a customer may have thousands of
+ * both.
+ */
+static bool
+is_indifferent(const JoRun *run)
+{
+	const JoGraph *graph = run->graph;
+	const JoStep *step = &graph->steps[run->step];
+
+	if (run->member->event == NULL || restarted_duration(run) != NULL)
+		return false;
+	if (graph->has_goal && is_candidate(&graph->goal.match, run))
+		return false;
+	for (int i = 0; i < graph->nexits; i++)
+		if (is_candidate(&graph->exits[i], run))
+			return false;
+	if (run->state != JO_ENROLLMENT_WAITING || step->verb != JO_WAIT)
+		return true;
+	for (int i = 0; i < step->u.wait.nbranches; i++)
+		if (is_candidate(&step->u.wait.branches[i], run))
+			return false;
+	return true;
+}
+
+/*
+ * A task that offers its member's input to "run", or NULL when the run is
+ * indifferent to it.
+ */
 JoTask *
 jo_offer_task(JoBatch *batch, JoRun *run)
 {
-	JoTask	   *task = palloc0(sizeof(JoTask));
+	JoTask	   *task;
 
+	if (is_indifferent(run))
+		return NULL;
+	task = palloc0(sizeof(JoTask));
 	task->resume = offer_resume;
 	task->fail = offer_fail;
 	task->member = run->member;

@@ -134,8 +134,17 @@ read_memories(JoBatch *batch, List *members)
 		TupleTableSlot *slot;
 
 		jo_live_find(live, batch->snapshot, member->customer_id);
+		CHECK_FOR_INTERRUPTS();
 		while ((slot = jo_live_next(live)) != NULL)
-			jo_memory_keep(member, jo_memory_from_row(slot));
+		{
+			JoMemory   *memory = jo_memory_from_row(slot);
+
+			/* only a trial writes a second row for the same key */
+			if (batch->sink->overlay_runs != NULL)
+				jo_memory_keep(member, memory);
+			else
+				member->memories = lappend(member->memories, memory);
+		}
 	}
 	jo_live_close(live);
 }
