@@ -6,3 +6,104 @@
 SET client_min_messages = warning;
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
+SET intervalstyle = 'postgres';
+
+CREATE EXTENSION journey_orch;
+CREATE SCHEMA shop;
+CREATE TABLE shop.customer (id bigint PRIMARY KEY, name text, email text, timezone text);
+CREATE TABLE shop.sale (id bigint GENERATED ALWAYS AS IDENTITY, customer_id bigint, amount numeric, currency text);
+INSERT INTO shop.customer VALUES (1, 'Ada', 'ada@example.com', 'Europe/Lisbon'), (2, 'Ben', 'ben@example.com', 'UTC'),
+  (3, 'Chloé', 'chloe@example.com', 'America/Toronto');
+SELECT journey_orch.set_clock('2026-03-02 09:00+00');
+
+SELECT journey_orch.bind_customer('shop.customer', id_sql => 'id', timezone_sql => 'timezone');
+
+SELECT journey_orch.watch('shop.sale', 'order_placed', customer_sql => 'NEW.customer_id', columns => '{amount,currency}');
+SELECT journey_orch.watch('shop.sale', 'order_changed', customer_sql => 'NEW.customer_id', operations => '{update}',
+  condition_sql => 'NEW.amount IS DISTINCT FROM OLD.amount',
+  payload_sql => $$jsonb_build_object('from', OLD.amount, 'to', NEW.amount)$$);
+
+SELECT journey_orch.unwatch('shop.sale', 'order_changed');
+
+SELECT journey_orch.set_topic('service', description => 'About what the customer did');
+
+SELECT journey_orch.set_channel('email', address_sql => 'customer.email', max_attempts => 3);
+
+CREATE ROLE reference_relay IN ROLE journey_orch_relay;
+SELECT journey_orch.grant_channel('email', 'reference_relay');
+
+SELECT journey_orch.revoke_channel('email', 'reference_relay');
+
+SELECT journey_orch.set_template('thanks', 'email', subject => 'Thank you, {{ customer.name }}',
+  body => 'We have your order of {{ event->>''amount'' }} {{ event->>''currency'' }}.');
+
+SELECT channel, subject, body FROM journey_orch.render('thanks', '1', event => '{"amount": 20, "currency": "EUR"}');
+
+SELECT severity, code, path, message FROM journey_orch.check_definition('{
+  "journey": "welcome", "entry": {"on": "order_placed", "when": "customer.nmae IS NOT NULL"},
+  "start": "hello", "steps": {"hello": {"exit": "done"}}}');
+
+SELECT journey_orch.define('{
+  "journey": "after_sale",
+  "entry": {"on": "order_placed", "reentry": {"policy": "after_exit"}},
+  "start": "thanks",
+  "steps": {
+    "thanks": {"send": {"channels": ["email"], "template": "thanks", "topic": "service"}, "next": "wait"},
+    "wait":   {"wait": {"for": [{"on": "order_placed", "next": "again"}], "until": {"after": "30 days", "next": "once"}}},
+    "again":  {"exit": "came_back", "convert": {"value": "(event->>''amount'')::numeric", "currency": "event->>''currency''"}},
+    "once":   {"exit": "bought_once"}}}');
+
+SELECT * FROM journey_orch.publish('after_sale');
+
+SELECT journey_orch.mermaid('after_sale');
+
+SELECT journey_orch.emit('order_placed', '1', payload => '{"amount": 12.50, "currency": "EUR"}', idempotency_key => 'web-4711');
+SELECT journey_orch.emit('order_placed', '1', payload => '{"amount": 12.50, "currency": "EUR"}', idempotency_key => 'web-4711');
+
+SELECT journey_orch.emit_many('[
+  {"event": "order_placed", "customer": "2", "payload": {"amount": 30, "currency": "EUR"}},
+  {"specversion": "1.0", "source": "/shop", "id": "e-9", "type": "order_placed", "subject": "3", "data": {"amount": 45, "currency": "EUR"}}]');
+
+CALL journey_orch.run();
+SELECT claim_id, customer_id, address, subject, attempt FROM journey_orch.claim('email', 'my relay', max_messages => 2) ORDER BY customer_id;
+
+SELECT outcome FROM journey_orch.ack(1);
+SELECT outcome FROM journey_orch.ack(1);
+
+SELECT claim_id, message_id FROM journey_orch.claim('email', 'my relay') \gset
+SELECT journey_orch.nack(:claim_id, :'message_id', 'mailbox is full', retry_after => '1 hour');
+
+SELECT message_id FROM journey_orch.message_status WHERE state = 'sent' ORDER BY customer_id LIMIT 1 \gset
+SELECT journey_orch.report(:'message_id', 'opened') > 0 AS reported;
+
+CALL journey_orch.run();
+SELECT customer_id, step, state, due_at FROM journey_orch.enrollment_status ORDER BY customer_id;
+
+BEGIN;
+INSERT INTO shop.sale (customer_id, amount, currency) VALUES (1, 80, 'EUR');
+SELECT journey_orch.run_here() > 0 AS moved;
+SELECT customer_id, state, exit_reason FROM journey_orch.enrollment_status WHERE customer_id = '1' ORDER BY state;
+ROLLBACK;
+
+SELECT journey_orch.set_clock('2026-04-05 12:00+00');
+
+SELECT journey_orch.advance_clock('30 days');
+CALL journey_orch.run();
+
+SELECT law FROM journey_orch.verify() WHERE holds;
+
+SELECT journey_orch.lane_of('1');
+
+SELECT journey_orch.bucket('offer_copy', '', '1');
+
+SELECT journey, version, state, entered, active, ended, converted FROM journey_orch.journey_status;
+
+SELECT step, entered, departed, waiting, round(share_of_start, 2) AS share_of_start FROM journey_orch.funnel WHERE journey = 'after_sale' ORDER BY position;
+
+SELECT from_step, to_step, advances, customers, median_dwell FROM journey_orch.step_flow WHERE journey = 'after_sale' ORDER BY from_step NULLS FIRST, to_step;
+
+SELECT journey, reason, enrollments FROM journey_orch.exit_reason ORDER BY reason;
+
+SELECT customer_id, template, state, attempt, error FROM journey_orch.message_status ORDER BY customer_id;
+
+DROP ROLE reference_relay;

@@ -88,7 +88,6 @@ INSERT INTO contract VALUES
   ('set_topic', '{topic,class,consent,description}'),
   ('emit', '{event,customer,payload,occurred_at,idempotency_key}'),
   ('emit_many', '{events}'),
-  ('enter', '{journey,customer,context,key,idempotency_key}'),
   ('settle', '{timeout}'),
   ('claim', '{channel,relay,max_messages,lease}'),
   ('ack', '{claim_id,message_ids,receipts}'),
