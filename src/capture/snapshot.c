@@ -118,7 +118,7 @@ Datum
 jo_snapshot_store(const JoSnapshot *snapshot)
 {
 	Size		size = offsetof(StoredSnapshot, xip) +
-		snapshot->nxip * sizeof(FullTransactionId);
+	snapshot->nxip * sizeof(FullTransactionId);
 	StoredSnapshot *stored = palloc(size);
 
 	SET_VARSIZE(stored, size);

@@ -26,7 +26,7 @@ static bool
 run_has_timer(const JoRun *run)
 {
 	return run->due_at != JO_NO_TIME && (run->state == JO_ENROLLMENT_WAITING ||
-								run->state == JO_ENROLLMENT_DELAYED);
+										 run->state == JO_ENROLLMENT_DELAYED);
 }
 
 /* The earliest due time of the customer's runs and messages. */

@@ -32,7 +32,8 @@ static void
 put_text(Datum *values, bool *isnull, int column, const char *text)
 {
 	isnull[column] = text == NULL;
-	if (text != NULL)
+
+	if (text !=NULL)
 		values[column] = CStringGetTextDatum(text);
 }
 
@@ -106,7 +107,7 @@ void
 jo_run_to_row(int lane, const JoRun *run, Datum *values, bool *isnull)
 {
 	bool		keeps_event = run->state == JO_ENROLLMENT_SENDING ||
-		run->state == JO_ENROLLMENT_PARKED;
+	run->state == JO_ENROLLMENT_PARKED;
 
 	memset(isnull, false, ROW_COLUMNS * sizeof(bool));
 	put_text(values, isnull, RUN_CUSTOMER_ID, run->member->customer_id);

@@ -18,7 +18,7 @@ jo_step_update(JoVisit *visit)
 	else
 	{
 		const JoAssignment *assignment =
-			&step->u.update.assignments[visit->index];
+		&step->u.update.assignments[visit->index];
 		JoOutput   *output = palloc(sizeof(JoOutput));
 
 		output->name = assignment->name;

@@ -130,7 +130,7 @@ static int
 read_timers(JoBatch *batch, TimestampTz until, int limit, DueTimer **timers)
 {
 	int			segments = jo_leaf_segments(JO_TIMER, batch->lane);
-	TimerRead	read = {.batch = batch, .until = until, .limit = limit};
+	TimerRead	read = {.batch = batch,.until = until,.limit = limit};
 
 	read.timers = palloc(sizeof(DueTimer) * limit * 2 * segments);
 	for (int segment = 0; segment < segments; segment++)

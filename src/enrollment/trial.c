@@ -107,7 +107,7 @@ is_applied(int64 seq)
 
 	foreach(cell, trial_entries)
 		if (((TrialEntry *) lfirst(cell))->seq == seq)
-			return true;
+		return true;
 	return false;
 }
 
@@ -118,7 +118,7 @@ is_touched(const char *customer_id)
 
 	foreach(cell, trial_entries)
 		if (jo_streq(((TrialEntry *) lfirst(cell))->customer_id, customer_id))
-			return true;
+		return true;
 	return false;
 }
 
@@ -199,7 +199,7 @@ Datum
 journey_orch_run_here(PG_FUNCTION_ARGS)
 {
 	TimestampTz until = PG_ARGISNULL(0) ? JO_NO_TIME :
-		PG_GETARG_TIMESTAMPTZ(0);
+	PG_GETARG_TIMESTAMPTZ(0);
 	int64		advances = 0;
 
 	if (IsolationUsesXactSnapshot())

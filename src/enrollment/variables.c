@@ -45,7 +45,8 @@ static void
 set_text(Datum *values, bool *isnull, int field, const char *text)
 {
 	isnull[field] = text == NULL;
-	if (text != NULL)
+
+	if (text !=NULL)
 		values[field] = CStringGetTextDatum(text);
 }
 
