@@ -117,10 +117,12 @@ jo_snapshot_empty(JoSnapshot *result)
 Datum
 jo_snapshot_store(const JoSnapshot *snapshot)
 {
-	Size		size = offsetof(StoredSnapshot, xip) +
-	snapshot->nxip * sizeof(FullTransactionId);
-	StoredSnapshot *stored = palloc(size);
+	StoredSnapshot *stored;
+	Size		size;
 
+	size = offsetof(StoredSnapshot, xip) +
+		snapshot->nxip * sizeof(FullTransactionId);
+	stored = palloc(size);
 	SET_VARSIZE(stored, size);
 	stored->nxip = snapshot->nxip;
 	stored->xmin = snapshot->xmin;

@@ -29,12 +29,11 @@ put_int8(Datum *values, bool *isnull, int column, int64 number)
 }
 
 static void
-put_text(Datum *values, bool *isnull, int column, const char *text)
+put_text(Datum *values, bool *isnull, int column, const char *string)
 {
-	isnull[column] = text == NULL;
-
-	if (text !=NULL)
-		values[column] = CStringGetTextDatum(text);
+	isnull[column] = string == NULL;
+	if (string != NULL)
+		values[column] = CStringGetTextDatum(string);
 }
 
 static void
@@ -106,9 +105,10 @@ jo_run_from_row(JoMember *member, TupleTableSlot *slot)
 void
 jo_run_to_row(int lane, const JoRun *run, Datum *values, bool *isnull)
 {
-	bool		keeps_event = run->state == JO_ENROLLMENT_SENDING ||
-	run->state == JO_ENROLLMENT_PARKED;
+	bool		keeps_event;
 
+	keeps_event = run->state == JO_ENROLLMENT_SENDING ||
+		run->state == JO_ENROLLMENT_PARKED;
 	memset(isnull, false, ROW_COLUMNS * sizeof(bool));
 	put_text(values, isnull, RUN_CUSTOMER_ID, run->member->customer_id);
 	values[RUN_ENROLLMENT_ID] = UUIDPGetDatum(&run->id);

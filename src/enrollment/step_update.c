@@ -17,10 +17,10 @@ jo_step_update(JoVisit *visit)
 		visit->stage = 1;
 	else
 	{
-		const JoAssignment *assignment =
-		&step->u.update.assignments[visit->index];
 		JoOutput   *output = palloc(sizeof(JoOutput));
+		const JoAssignment *assignment;
 
+		assignment = &step->u.update.assignments[visit->index];
 		output->name = assignment->name;
 		output->value = visit->isnull ? NULL : DatumGetJsonbP(visit->value);
 		visit->outputs = lappend(visit->outputs, output);

@@ -106,8 +106,10 @@ is_applied(int64 seq)
 	ListCell   *cell;
 
 	foreach(cell, trial_entries)
+	{
 		if (((TrialEntry *) lfirst(cell))->seq == seq)
-		return true;
+			return true;
+	}
 	return false;
 }
 
@@ -117,8 +119,10 @@ is_touched(const char *customer_id)
 	ListCell   *cell;
 
 	foreach(cell, trial_entries)
+	{
 		if (jo_streq(((TrialEntry *) lfirst(cell))->customer_id, customer_id))
-		return true;
+			return true;
+	}
 	return false;
 }
 

@@ -42,12 +42,11 @@ journey_variable_descriptor(void)
 }
 
 static void
-set_text(Datum *values, bool *isnull, int field, const char *text)
+set_text(Datum *values, bool *isnull, int field, const char *string)
 {
-	isnull[field] = text == NULL;
-
-	if (text !=NULL)
-		values[field] = CStringGetTextDatum(text);
+	isnull[field] = string == NULL;
+	if (string != NULL)
+		values[field] = CStringGetTextDatum(string);
 }
 
 /* The zone that calendar time of this run is in. */
