@@ -116,6 +116,14 @@ SELECT emit('looped', '21') > 0 AS emitted;
 CALL run();
 SELECT state, entered_at, due_at FROM enrollment WHERE customer_id = '21';
 
+/* Large payloads make small batches. */
+SELECT count(emit('looped', '22', jsonb_build_object('text', repeat('x', 1000000)))) FROM generate_series(1, 40);
+SELECT sum(applied) AS applied FROM _lane_position \gset
+CALL run(max_batches => 1);
+SELECT sum(applied) - :applied BETWEEN 1 AND 39 AS is_cut FROM _lane_position;
+CALL run();
+SELECT sum(applied) - :applied AS applied FROM _lane_position;
+
 SELECT law, detail FROM verify('full') WHERE NOT holds;
 
 DROP OWNED BY regress_jo_author CASCADE;

@@ -146,7 +146,7 @@ typedef enum JoWindowEnd
 /*
  * Read at most "limit" events of the lane that are visible to "snapshot" and
  * not yet applied, in order of seq, up to the first whose instant is later
- * than "until"; move "cursor" (in memory) past them.  Returns how many.
+ * than "until", and fewer when their payloads are large; move "cursor" (in memory) past them.  Returns how many.
  */
 extern int	jo_event_window_read(JoLaneCursor *cursor, Snapshot snapshot,
 								 int limit, TimestampTz until,

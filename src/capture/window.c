@@ -42,6 +42,12 @@
 /* Most entries of a window that are kept sorted in memory (24 MB). */
 #define WINDOW_ENTRIES (1024 * 1024)
 
+/*
+ * A batch reads no further event when those it has carry so many bytes: its
+ * memory must not depend on what users put into payloads.
+ */
+#define WINDOW_BYTES (32 * 1024 * 1024)
+
 /* One event of a window: where it is. */
 typedef struct WindowEntry
 {
@@ -387,6 +393,7 @@ jo_event_window_read(JoLaneCursor *cursor, Snapshot snapshot, int limit,
 	Fetcher		fetcher;
 	bool		was_open = cursor->has_s2;
 	int			count = 0;
+	Size		bytes = 0;
 
 	*end = JO_WINDOW_CUT;
 	memset(&fetcher, 0, sizeof(fetcher));
@@ -394,7 +401,8 @@ jo_event_window_read(JoLaneCursor *cursor, Snapshot snapshot, int limit,
 		read_window(cache, cursor, snapshot);
 	*events = palloc(Max(1, Min(limit, cache->list.count - cache->next)) *
 					 sizeof(JoEvent));
-	while (count < limit && cache->next < cache->list.count)
+	while (count < limit && bytes < WINDOW_BYTES &&
+		   cache->next < cache->list.count)
 	{
 		WindowEntry *entry = &cache->list.entries[cache->next];
 		bool		visible;
@@ -410,8 +418,11 @@ jo_event_window_read(JoLaneCursor *cursor, Snapshot snapshot, int limit,
 		cache->next++;
 		cursor->seq = entry->seq;
 		cursor->moved = true;
-		if (visible)
-			count++;
+		if (!visible)
+			continue;
+		if ((*events)[count].payload != NULL)
+			bytes += VARSIZE((*events)[count].payload);
+		count++;
 	}
 	close_fetcher(&fetcher);
 
