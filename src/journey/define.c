@@ -11,6 +11,7 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -164,12 +165,20 @@ list_findings(const JoFindings *findings, JoSeverity severity)
 	return out.data;
 }
 
-/* "definition of journey "x"", or without the name where it has none. */
+/*
+ * "definition of journey "x"", or without the name where it has none.  A bad
+ * name may be of any length.
+ */
 static const char *
 subject(const char *name)
 {
-	return name != NULL ?
-		psprintf("definition of journey \"%s\"", name) : "definition";
+	int			length;
+
+	if (name == NULL)
+		return "definition";
+	length = pg_mbcliplen(name, strlen(name), NAMEDATALEN);
+	return psprintf("definition of journey \"%.*s%s\"", length, name,
+					name[length] != '\0' ? "…" : "");
 }
 
 void

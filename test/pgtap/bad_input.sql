@@ -1,0 +1,208 @@
+/*
+ * test/pgtap/bad_input.sql
+ *    Every public function refuses bad input with an error that helps, changes
+ *    nothing, and is refused to a role without rights.  A function without
+ *    cases fails here.  What definitions and expressions may be made of is in
+ *    bad_definition.sql.
+ */
+\set QUIET 1
+\pset format unaligned
+\pset tuples_only true
+\pset pager off
+SET client_min_messages = warning;
+CREATE EXTENSION pgtap;
+CREATE EXTENSION journey_orch;
+\ir parts/refusal.sql
+
+CREATE TABLE customer (id text PRIMARY KEY, plan text, email text);
+INSERT INTO customer VALUES ('1', 'free', 'a@example.com');
+CREATE TABLE orders (id int PRIMARY KEY, customer_id text, amount numeric, note text);
+CREATE VIEW order_view AS SELECT * FROM orders;
+CREATE MATERIALIZED VIEW order_matview AS SELECT * FROM orders;
+CREATE SEQUENCE number;
+CREATE INDEX orders_amount ON orders (amount);
+CREATE TYPE pair AS (a int, b int);
+CREATE TABLE keyless (c text);
+CREATE TEMP TABLE temp_orders (id int, customer_id text);
+
+-- A good call of each function, which must be refused to a role without rights
+-- (and, where it writes, in a read-only transaction).
+CREATE TABLE good_call (function text PRIMARY KEY, args text NOT NULL, writes boolean NOT NULL DEFAULT true);
+INSERT INTO good_call VALUES
+  ('lane_of', '''1''', false), ('bucket', '''e'', ''s'', ''1''', false), ('clock', '', false),
+  ('set_clock', '''2027-01-01''', true), ('advance_clock', '''1 day''', true), ('reset_clock', '', true),
+  ('bind_customer', '''customer'', ''id'', ''plan''', true), ('set_topic', '''news''', true),
+  ('watch', '''orders'', ''ordered'', ''NEW.customer_id''', true), ('unwatch', '''orders'', ''ordered''', true),
+  ('emit', '''ordered'', ''1''', true), ('emit_many', '''[{"event": "ordered", "customer": "1"}]''', true),
+  ('set_channel', '''email'', ''customer.email''', true), ('grant_channel', '''email'', ''journey_orch_relay''', true),
+  ('revoke_channel', '''email'', ''journey_orch_relay''', true),
+  ('set_template', '''hello'', ''email'', ''Hello''', true), ('render', '''hello'', ''1''', false),
+  ('check_definition', '''{}''', false), ('definition_schema', '', false),
+  ('define', $$'{"journey": "j", "entry": {"on": "x"}, "start": "a", "steps": {"a": {"exit": "done"}}}'$$, true),
+  ('publish', '''j''', true), ('definition', '''j''', false), ('mermaid', '''j''', false),
+  ('claim', '''email'', ''me''', true), ('ack', '1', true), ('nack', '1, gen_random_uuid(), ''no''', true),
+  ('extend', '1, ''1 minute''', true), ('report', 'gen_random_uuid(), ''delivered''', true), ('report_many', '''[]''', true),
+  ('wait_for_messages', '''{email}'', ''1 s'', NULL', false),
+  ('run', '', true), ('run_here', '', true), ('settle', '', false), ('start_worker', '', false), ('stop_worker', '', false),
+  ('health', '', false), ('verify', '', false);
+
+INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
+  ('lane_of', 'repeat(''x'', 2000), 1', '42883', 'lane_of', true),
+  ('bucket', '''a'', ''b''', '42883', 'bucket', true),
+  ('clock', '1', '42883', 'clock', true),
+  ('set_clock', 'NULL', '22004', '"at"', true), ('set_clock', '''infinity''', '22023', 'finite', true),
+  ('set_clock', '''-infinity''', '22023', 'finite', true), ('set_clock', '''294276-12-31''', '22008', 'too late', false),
+  ('set_clock', '''2026-01-01'', NULL', '22004', '"force"', true), ('set_clock', '''1999-01-01''', '22023', 'back', true),
+  ('set_clock', '''tomorrowish''', '22007', 'tomorrowish', false),
+  ('advance_clock', 'NULL', '22004', '"by"', true), ('advance_clock', '''-1 day''', '22023', 'back', true),
+  ('advance_clock', '''178000000 years''', '22008', 'out of range', false), ('advance_clock', '''291500 years''', '22008', 'too late', false),
+  ('advance_clock', '''1 day'', NULL', '22004', '"force"', true),
+  ('reset_clock', '1', '42883', 'reset_clock', true),
+  ('bind_customer', 'NULL, ''id''', '22004', '"relation"', false), ('bind_customer', '''customer'', NULL', '22004', '"id_sql"', false),
+  ('bind_customer', '''customer'', ''''', 'JO002', '"id_sql"', true), ('bind_customer', '''customer'', ''nope''', '42703', '"nope"', false),
+  ('bind_customer', '''nowhere'', ''id''', '42P01', '"nowhere"', false), ('bind_customer', '''customer'', ''1''', 'JO002', '"id_sql" uses no column', true),
+  ('bind_customer', '''customer'', ''id'', ''nope''', '42703', '"nope"', false), ('bind_customer', '''customer'', ''id'', NULL, ''nope''', '42703', '"nope"', false),
+  ('bind_customer', '''temp_orders'', ''id''', '42P16', 'temp_orders', false), ('bind_customer', '''pg_class'', ''oid''', '22023', 'pg_class', true),
+  ('bind_customer', '''journey_orch.event'', ''customer_id''', '22023', 'event', true), ('bind_customer', '''number'', ''last_value''', '42809', 'number', false),
+  ('bind_customer', '''orders_amount'', ''amount''', '42809', 'orders_amount', false), ('bind_customer', '''pair'', ''a''', '42809', 'pair', false),
+  ('bind_customer', '999999999::regclass, ''a''', '42P01', '999999999', false),
+  ('set_topic', 'NULL', '22004', '"topic"', false), ('set_topic', '''''', '22023', '"topic"', false),
+  ('set_topic', 'repeat(''t'', 201)', '22023', '"topic".* 200 bytes', false), ('set_topic', '''a'', NULL', '22004', '"class"', false),
+  ('set_topic', '''a'', ''nope''', '22023', 'class "nope"', true), ('set_topic', '''a'', ''legal'', NULL', '22004', '"consent"', false),
+  ('set_topic', '''a'', ''legal'', ''nope''', '22023', 'consent "nope"', true),
+  ('watch', 'NULL, ''x'', ''NEW.customer_id''', '22004', '"relation"', false), ('watch', '''nowhere'', ''x'', ''1''', '42P01', 'nowhere', false),
+  ('watch', '''orders'', NULL, ''NEW.customer_id''', '22004', '"event"', false), ('watch', '''orders'', '''', ''NEW.customer_id''', '22023', '"event"', false),
+  ('watch', '''orders'', repeat(''x'', 201), ''NEW.customer_id''', '22023', 'xxx\.\.\..*200 bytes', false),
+  ('watch', '''orders'', ''$x'', ''NEW.customer_id''', '22023', '"\$x"', false), ('watch', '''orders'', ''message.sent'', ''NEW.customer_id''', '22023', '"message.sent"', false),
+  ('watch', '''orders'', ''x'', NULL', '22004', '"customer_sql"', false), ('watch', '''orders'', ''x'', ''''', '22023', '"customer_sql"', false),
+  ('watch', '''orders'', ''x'', ''NEW.nope''', '42703', 'nope.*"customer_sql"', true), ('watch', '''orders'', ''x'', ''OLD.customer_id''', '22023', '"customer_sql" reads OLD', true),
+  ('watch', '''orders'', ''x'', ''NEW.customer_id'', ''{delete}''', '22023', '"customer_sql" reads NEW', true),
+  ('watch', '''orders'', ''x'', ''NEW.customer_id'', NULL', '22004', '"operations"', false), ('watch', '''orders'', ''x'', ''NEW.customer_id'', ''{}''', '22023', '"operations"', true),
+  ('watch', '''orders'', ''x'', ''NEW.customer_id'', ''{truncate}''', '22023', '"truncate"', true), ('watch', '''orders'', ''x'', ''NEW.customer_id'', ''{NULL}''', '22023', '"NULL"', true),
+  ('watch', '''orders'', ''x'', ''NEW.customer_id'', condition_sql => ''1''', '42804', 'integer.*"condition_sql"', true),
+  ('watch', '''orders'', ''x'', ''NEW.customer_id'', condition_sql => ''''', '22023', '"condition_sql"', false),
+  ('watch', '''orders'', ''x'', ''NEW.customer_id'', payload_sql => ''NEW.amount''', '42804', 'numeric.*"payload_sql"', true),
+  ('watch', '''orders'', ''x'', ''NEW.customer_id'', payload_sql => ''to_jsonb(NEW)'', columns => ''{id}''', '22023', '"payload_sql" and "columns"', false),
+  ('watch', '''orders'', ''x'', ''NEW.customer_id'', columns => ''{nope}''', '42703', '"nope".*"columns"', false), ('watch', '''orders'', ''x'', ''NEW.customer_id'', columns => ''{}''', '22023', '"columns"', true),
+  ('watch', '''orders'', ''x'', ''NEW.customer_id'', columns => ''{id,id}''', '42701', '"id".*"columns"', false), ('watch', '''orders'', ''x'', ''NEW.customer_id'', columns => ''{ctid}''', '42703', '"ctid"', false),
+  ('watch', '''order_view'', ''x'', ''NEW.customer_id''', '42809', 'order_view', true), ('watch', '''order_matview'', ''x'', ''NEW.customer_id''', '42809', 'order_matview', true),
+  ('watch', '''temp_orders'', ''x'', ''NEW.customer_id''', '0A000', 'temp_orders', true), ('watch', '''pg_class'', ''x'', ''NEW.relname''', '42809', 'pg_class', false),
+  ('watch', '''journey_orch.event'', ''x'', ''NEW.customer_id''', '42809', 'event', false), ('watch', '''number'', ''x'', ''1''', '42809', 'number', false),
+  ('watch', '''orders_amount'', ''x'', ''1''', '42809', 'orders_amount', false), ('watch', '''pair'', ''x'', ''1''', '42809', 'pair', false),
+  ('unwatch', 'NULL, ''x''', '22004', '"relation"', false), ('unwatch', '''orders'', NULL', '22004', '"event"', false), ('unwatch', '''orders'', ''''', '22023', '"event"', false),
+  ('unwatch', '''orders'', ''nope''', '42704', '"orders".*"nope"', true), ('unwatch', '999999999::regclass, ''a''', '42P01', '999999999', false),
+  ('emit', 'NULL, ''1''', '22004', '"event"', false), ('emit', '''x'', NULL', '22004', '"customer"', false), ('emit', ''''', ''1''', '22023', '"event"', false),
+  ('emit', '''x'', ''''', '22023', '"customer"', false), ('emit', '''x'', repeat(''é'', 501)', '22023', '"customer".*1000 bytes', false),
+  ('emit', '''$x'', ''1''', '22023', '"\$x"', false), ('emit', '''message.sent'', ''1''', '22023', '"message.sent"', false), ('emit', '''journey.x'', ''1''', '22023', '"journey.x"', false),
+  ('emit', 'repeat(''x'', 201), ''1''', '22023', '"event".*200 bytes', false), ('emit', '''x'', ''1'', ''[]''', '22023', '"payload"', false), ('emit', '''x'', ''1'', ''null''', '22023', '"payload"', false),
+  ('emit', '''x'', ''1'', ''{"a"''', '22P02', 'json', false), ('emit', '''x'', ''1'', ''{}'', ''soon''', '22007', 'soon', false),
+  ('emit', '''x'', ''1'', idempotency_key => ''''', '22023', '"idempotency_key"', false), ('emit', '''x'', ''1'', idempotency_key => repeat(''k'', 1001)', '22023', '"idempotency_key".*1000 bytes', false),
+  ('emit', '''x'', ''1'', ''{"a": 2}'', idempotency_key => ''used''', 'JO004', '"used".*"x"', true),
+  ('emit_many', 'NULL', '22004', '"events"', false), ('emit_many', '''{}''', '22023', '"events"', false), ('emit_many', '''1''', '22023', '"events"', false),
+  ('emit_many', '''[1]''', '22023', 'element 0', true), ('emit_many', '''[null]''', '22023', 'element 0', true), ('emit_many', '''[[]]''', '22023', 'element 0', true),
+  ('emit_many', '''[{"event": "x", "customer": "1"}, {}]''', '22023', 'element 1.*"event" is missing.*"customer" is missing', true),
+  ('emit_many', '''[{"event": 1, "customer": 1}]''', '22023', '"event" is not a string.*"customer" is not a string', true), ('emit_many', '''[{"event": "", "customer": ""}]''', '22023', 'empty.*empty', true),
+  ('emit_many', '''[{"event": "x", "customer": "1", "payload": []}]''', '22023', '"payload"', true), ('emit_many', '''[{"event": "x", "customer": "1", "payloads": {}}]''', '22023', '"payloads"', true),
+  ('emit_many', '''[{"event": "x", "customer": "1", "occurred_at": "yesterday"}]''', '22023', '"occurred_at"', true), ('emit_many', '''[{"event": "x", "customer": "1", "trace": 5}]''', '22023', '"trace"', true),
+  ('emit_many', '''[{"event": "x", "customer": "1", "idempotency_key": ""}]''', '22023', '"idempotency_key"', true),
+  ('emit_many', '''[{"event": "x", "customer": "1", "payload": {"a": 2}, "idempotency_key": "used"}]''', 'JO004', '"used"', true),
+  ('emit_many', '''[{"specversion": "1.0"}]''', '22023', '"source" is missing.*"id" is missing.*"type" is missing.*"subject" is missing', true),
+  ('emit_many', '''[{"specversion": "0.3", "id": "1", "source": "/s", "type": "x", "subject": "1"}]''', '22023', '"specversion"', true),
+  ('emit_many', '''[{"specversion": "1.0", "id": "", "source": "", "type": "x", "subject": "1"}]''', '22023', '"source" is empty.*"id" is empty', true),
+  ('emit_many', '''[{"specversion": "1.0", "id": "1", "source": "/s", "type": "x", "subject": "1", "data_base64": "AA"}]''', '22023', '"data_base64"', true),
+  ('emit_many', '''[{"specversion": "1.0", "id": "1", "source": "/s", "type": "x", "subject": "1", "time": "2026-02-30T00:00:00Z"}]''', '22023', '"time"', true),
+  ('set_channel', 'NULL, ''customer.email''', '22004', '"channel"', false), ('set_channel', '''c'', NULL', '22004', '"address_sql"', false), ('set_channel', ''''', ''customer.email''', '22023', 'name of a channel', true),
+  ('set_channel', 'repeat(''c'', 51), ''customer.email''', '22023', 'name of a channel', true), ('set_channel', '''C d'', ''customer.email''', '22023', '"C d"', true),
+  ('set_channel', '''c'', ''''', 'JO002', 'empty', false), ('set_channel', '''c'', ''customer.nope''', '42703', 'nope', false),
+  ('set_channel', '''c'', ''customer.email'', NULL', '22004', '"kind"', false), ('set_channel', '''c'', ''customer.email'', ''nope''', '22023', '"nope"', true),
+  ('set_channel', '''c'', ''customer.email'', drain => NULL', '22004', '"drain"', false), ('set_channel', '''c'', ''customer.email'', drain => ''nope''', '22023', '"nope"', true),
+  ('set_channel', '''c'', ''customer.email'', rate => 0', '22023', 'rate', false), ('set_channel', '''c'', ''customer.email'', unit_cost => 1', '22023', 'unit_cost and currency', false),
+  ('set_channel', '''c'', ''customer.email'', unit_cost => -1, currency => ''EUR''', '22023', 'unit_cost', false), ('set_channel', '''c'', ''customer.email'', unit_cost => 1, currency => ''euro''', '22023', '"euro"', false),
+  ('set_channel', '''c'', ''customer.email'', max_attempts => 0', '22023', 'max_attempts.* 0', false), ('set_channel', '''c'', ''customer.email'', max_attempts => NULL', '22004', '"max_attempts"', false),
+  ('set_channel', '''c'', ''customer.email'', retry_after => ''-1 s''', '22023', 'retry_after', false), ('set_channel', '''c'', ''customer.email'', retry_after => NULL', '22004', '"retry_after"', false),
+  ('grant_channel', 'NULL, ''postgres''', '22004', '"channel"', false), ('grant_channel', '''email'', NULL', '22004', '"role"', false), ('grant_channel', '''nope'', ''postgres''', '42704', '"nope"', true),
+  ('grant_channel', '''email'', ''nobody_at_all''', '42704', '"nobody_at_all"', false), ('grant_channel', '''email'', 999999::oid::regrole', '42704', '999999', false),
+  ('revoke_channel', 'NULL, ''postgres''', '22004', '"channel"', false), ('revoke_channel', '''email'', NULL', '22004', '"role"', false), ('revoke_channel', '''nope'', ''postgres''', '42704', '"nope"', true),
+  ('set_template', 'NULL, ''email'', ''b''', '22004', '"name"', false), ('set_template', '''t'', NULL, ''b''', '22004', '"channel"', false), ('set_template', '''t'', ''email'', NULL', '22004', '"body"', false),
+  ('set_template', ''''', ''email'', ''b''', '22023', '"name"', false), ('set_template', '''t'', '''', ''b''', '22023', '"channel"', false), ('set_template', 'repeat(''t'', 201), ''email'', ''b''', '22023', '"name".*200 bytes', false),
+  ('set_template', '''t'', ''email'', ''b'', headers => NULL', '22004', '"headers"', false), ('set_template', '''t'', ''email'', ''b'', headers => ''[]''', '22023', 'headers', true),
+  ('set_template', '''t'', ''email'', ''b'', headers => ''{"A": 1}''', '22023', '"A"', false), ('set_template', '''t'', ''email'', ''b'', headers => ''{"": "x"}''', '22023', '""', true),
+  ('set_template', '''t'', ''email'', ''b'', headers => ''{"x\ny": "x"}''', '22023', 'name of a header', true), ('set_template', '''t'', ''email'', ''b'', locale => ''not a locale''', '22023', '"not a locale"', true),
+  ('set_template', '''t'', ''email'', ''{{}}''', '42601', 'hole is empty', true), ('set_template', '''t'', ''email'', ''{{ 1''', '42601', 'not closed', true), ('set_template', '''t'', ''email'', ''{{{ 1 }}''', '42601', 'not closed', true),
+  ('set_template', '''t'', ''email'', ''b'', ''{{ customer.nope }}''', '42703', 'subject.*nope', false), ('set_template', '''t'', ''email'', ''b'', html => ''{{ nope }}''', '42703', 'html.*nope', false),
+  ('render', 'NULL, ''1''', '22004', '"template"', false), ('render', '''hello'', NULL', '22004', '"customer"', false), ('render', '''nope'', ''1''', '42704', '"nope"', false), ('render', '''hello'', ''nope''', '42704', '"nope"', false),
+  ('render', '''hello'', ''1'', NULL', '22004', '"event"', false), ('render', '''hello'', ''1'', ''{}'', NULL', '22004', '"context"', false), ('render', '''hello'', ''1'', channel => ''nope''', '42704', '"nope"', false),
+  ('check_definition', 'NULL', '22004', '"definition"', false), ('check_definition', '''{''', '22P02', 'json', false), ('definition_schema', '1', '42883', 'definition_schema', true),
+  ('define', 'NULL', '22004', '"definition"', false), ('define', '''[]''', 'JO001', 'must be an object', true), ('define', '''{"journey": 1}''', 'JO001', '/journey', true),
+  ('publish', 'NULL', '22004', '"journey"', false), ('publish', '''nope''', '42704', '"nope"', true), ('publish', '''j'', 99', '42704', 'version 99 of journey "j"', false), ('publish', '''j'', 0', '22023', 'version.* 0', true),
+  ('publish', '''j'', NULL, NULL', '22004', '"existing"', false), ('publish', '''j'', NULL, ''nope''', '22023', '"nope"', true), ('publish', '''j'', NULL, ''future'', NULL', '22004', '"inflight"', false),
+  ('publish', '''j'', NULL, ''future'', ''nope''', '22023', '"nope"', true), ('publish', '''j'', NULL, ''future'', ''finish'', NULL', '22004', '"preview"', false),
+  ('definition', 'NULL', '22004', '"journey"', false), ('definition', '''nope''', '42704', '"nope"', true), ('definition', '''j'', 99', '42704', 'version 99 of journey "j"', false), ('definition', '''j'', -1', '22023', 'version.* -1', true),
+  ('mermaid', 'NULL', '22004', '"journey"', false), ('mermaid', '''nope''', '42704', '"nope"', true), ('mermaid', '''j'', 99', '42704', 'version 99', false),
+  ('claim', 'NULL, ''me''', '22004', '"channel"', false), ('claim', '''email'', NULL', '22004', '"relay"', false), ('claim', '''nope'', ''me''', '42704', '"nope"', true), ('claim', '''email'', ''''', '22023', 'relay', false),
+  ('claim', '''email'', repeat(''r'', 201)', '22023', 'relay', false), ('claim', '''email'', ''me'', NULL', '22004', '"max_messages"', false), ('claim', '''email'', ''me'', 0', '22023', 'max_messages.* 0', false),
+  ('claim', '''email'', ''me'', 2147483647', '22023', 'max_messages', false), ('claim', '''email'', ''me'', 1, NULL', '22004', '"lease"', false), ('claim', '''email'', ''me'', 1, ''0''', '22023', 'lease', true),
+  ('claim', '''email'', ''me'', 1, ''178000000 years''', '22023', 'lease', true),
+  ('ack', 'NULL', '22004', '"claim_id"', false), ('ack', '0', 'JO005', 'claim 0', true), ('ack', '-9223372036854775808', 'JO005', '-9223372036854775808', true), ('ack', '1, ''{not a uuid}''', '22P02', 'uuid', false),
+  ('nack', 'NULL, gen_random_uuid(), ''e''', '22004', '"claim_id"', false), ('nack', '1, NULL, ''e''', '22004', '"message_id"', false), ('nack', '1, gen_random_uuid(), NULL', '22004', '"error"', false),
+  ('nack', '1, gen_random_uuid(), ''e''', 'JO005', 'claim 1', true), ('nack', '1, gen_random_uuid(), ''e'', NULL', '22004', '"permanent"', false), ('nack', '1, gen_random_uuid(), ''e'', false, ''-1 s''', '22023', 'retry_after', false),
+  ('nack', '1, gen_random_uuid(), ''e'', true, ''1 s''', '22023', 'retry_after', true),
+  ('extend', 'NULL, ''1 s''', '22004', '"claim_id"', false), ('extend', '1, NULL', '22004', '"lease"', false), ('extend', '1, ''0''', '22023', 'lease', true), ('extend', '1, ''1 s''', 'JO005', 'claim 1', true),
+  ('report', 'NULL, ''delivered''', '22004', '"message_id"', false), ('report', 'gen_random_uuid(), NULL', '22004', '"status"', false), ('report', 'gen_random_uuid(), ''nope''', '22023', '"nope"', true),
+  ('report', 'gen_random_uuid(), ''delivered''', '42704', 'message', false), ('report', 'gen_random_uuid(), ''delivered'', NULL, ''[]''', '22023', 'detail', false), ('report', 'gen_random_uuid(), ''delivered'', ''infinity''', '22023', 'time', false),
+  ('report_many', 'NULL', '22004', '"reports"', false), ('report_many', '''{}''', '22023', 'reports', false), ('report_many', '''[1]''', '22023', 'report 1', false), ('report_many', '''[{}]''', '22023', 'report 1.*"message_id"', false),
+  ('report_many', '''[{"message_id": "x", "status": "delivered"}]''', '22P02', 'uuid', false), ('report_many', '''[{"message_id": 1, "status": 2}]''', '22023', '"message_id" of report 1', false),
+  ('wait_for_messages', '''{email}'', ''1 s'', NULL', '25001', 'transaction', true), ('run', '', '25001', 'transaction block', true), ('run', '''infinity'', 0', '25001', 'transaction block', true),
+  ('run_here', '''soon''', '22007', 'soon', false), ('settle', 'NULL', '22004', 'timeout', false), ('settle', '''178000000 years''', '22008', 'out of range|timeout', false),
+  ('start_worker', '1', '42883', 'start_worker', true), ('stop_worker', '1', '42883', 'stop_worker', true), ('health', '1', '42883', 'health', true),
+  ('verify', 'NULL', '22004', 'NULL', true), ('verify', '''nope''', '22023', '"nope"', true), ('verify', '''''', '22023', '""', true);
+
+BEGIN;
+SELECT plan(7 + (SELECT count(*)::int FROM refusal));
+CREATE ROLE bad_input_nobody;
+CREATE ROLE bad_input_author IN ROLE journey_orch_author, journey_orch_relay;
+GRANT USAGE ON SCHEMA journey_orch TO bad_input_nobody, bad_input_author;
+
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p LEFT JOIN good_call g ON g.function = p.proname
+                   WHERE p.pronamespace = 'journey_orch'::regnamespace AND p.proname !~ '^_' AND p.prorettype <> 'trigger'::regtype
+                     AND (g.function IS NULL OR NOT EXISTS (SELECT FROM refusal WHERE refusal.function = p.proname))$$,
+  'every public function has its cases here');
+
+-- Something to refuse: a channel, a template, a topic, a draft, a used key.
+SELECT journey_orch.bind_customer('customer', 'id'), journey_orch.set_channel('email', 'customer.email'), journey_orch.set_template('hello', 'email', 'Hi') \gset _
+SELECT journey_orch.define('{"journey": "j", "entry": {"on": "x", "reentry": {"policy": "any"}}, "start": "a", "steps": {"a": {"exit": "done"}}}') \gset _
+SELECT journey_orch.set_clock('2026-01-01 00:00+00'), journey_orch.emit('x', '1', '{"a": 1}', idempotency_key => 'used') \gset _
+
+SELECT try_case(refusal) FROM refusal ORDER BY n;
+
+-- Whoever has no rights is refused, whatever he passes.
+CREATE FUNCTION sqlstate_of(sql text, before text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE before;
+  EXECUTE sql;
+  RETURN 'none';
+EXCEPTION WHEN others THEN
+  RETURN SQLSTATE;
+END
+$$;
+CREATE VIEW call AS
+  SELECT g.*, CASE WHEN EXISTS (SELECT FROM pg_proc WHERE pronamespace = 'journey_orch'::regnamespace AND proname = g.function AND prokind = 'p')
+                   THEN 'CALL ' ELSE 'SELECT * FROM ' END || format('journey_orch.%s(%s)', g.function, g.args) AS sql
+    FROM good_call g;
+SELECT is_empty($$SELECT function, code FROM call, sqlstate_of(sql, 'SET LOCAL ROLE bad_input_nobody') AS code WHERE code <> '42501'$$,
+  'every function refuses a role without rights');
+SELECT is_empty($$SELECT function, code FROM call, sqlstate_of(sql, 'SET LOCAL transaction_read_only = on') AS code
+                   WHERE writes AND code NOT IN ('25006', CASE function WHEN 'run' THEN '25001' ELSE '25006' END)$$,
+  'and what writes refuses a read-only transaction');
+SELECT is(sqlstate_of(sql, 'SET LOCAL ROLE bad_input_author'), '42501', title)
+  FROM (VALUES ($$SELECT journey_orch.watch('orders', 'x', 'NEW.customer_id')$$, 'an author may watch his own tables only'),
+               ($$SELECT journey_orch.bind_customer('customer', 'id')$$, 'and bind what he may read'),
+               ($$SELECT * FROM journey_orch.claim('email', 'me')$$, 'and a relay claims from channels granted to it')) AS c (sql, title);
+
+-- After all that the session still works.
+SELECT count(*) FROM journey_orch.publish('j') \gset _
+SELECT journey_orch.emit('x', '1') \gset _
+SELECT journey_orch.run_here() \gset _
+SELECT is((SELECT array_agg(state) FROM journey_orch.enrollment_status), '{ended}', 'a journey still runs');
+SELECT * FROM finish();
+ROLLBACK;
