@@ -17,7 +17,7 @@ SELECT max(claim_id) AS claim, count(*) AS sent, count(*) > 0 AS is_any
 BEGIN;
 SELECT count(*) FROM journey_orch.ack(:claim) \g /dev/null
 UPDATE shop.mailbox SET is_clicked = true
- WHERE claim_id = :claim AND shop.draw('clicks', hashtextextended(message_id::text, 0), 4) = 0;
+ WHERE claim_id = :claim AND shop.draw('clicks', hashtextextended(customer_id || subject || sent_at, 0), 4) = 0;
 SELECT journey_orch.report(message_id, 'clicked') FROM shop.mailbox WHERE claim_id = :claim AND is_clicked \g /dev/null
 COMMIT;
 \endif
