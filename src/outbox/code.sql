@@ -281,23 +281,23 @@ SELECT c.channel,
                                              AND a.aggregatetype = c.channel
                                              AND a.position >= p.position) o
                       WHERE c.drain = 'claim') fresh
- CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE t.lease_until > pg_catalog.clock_timestamp()) AS in_flight,
-                            pg_catalog.count(*) FILTER (WHERE t.lease_until <= pg_catalog.clock_timestamp()) AS returned,
+ CROSS JOIN LATERAL (SELECT COALESCE(pg_catalog.sum(t.remaining) FILTER (WHERE t.lease_until > pg_catalog.clock_timestamp()), 0)::bigint AS in_flight,
+                            COALESCE(pg_catalog.sum(t.remaining) FILTER (WHERE t.lease_until <= pg_catalog.clock_timestamp()), 0)::bigint AS returned,
                             pg_catalog.min(t.recorded_at) FILTER (WHERE t.lease_until <= pg_catalog.clock_timestamp()) AS oldest
                        FROM (SELECT k.recorded_at,
-                                    COALESCE((SELECT x.lease_until
-                                                FROM journey_orch.claim_outcome x
-                                               WHERE x.claim_id = k.claim_id AND x.outcome = 'extended'
-                                               ORDER BY x.recorded_at DESC
-                                               LIMIT 1), k.lease_until) AS lease_until
+                                    pg_catalog.cardinality(k.held) - outcomes.settled AS remaining,
+                                    COALESCE(outcomes.lease_until, k.lease_until) AS lease_until
                                FROM journey_orch.claim k
-                              CROSS JOIN LATERAL pg_catalog.unnest(k.held) AS h (message_id)
+                              CROSS JOIN LATERAL (SELECT COALESCE(pg_catalog.sum(pg_catalog.cardinality(x.message_ids))
+                                                                    FILTER (WHERE x.outcome IN ('acked', 'failed', 'reoffered', 'dead')), 0) AS settled,
+                                                         pg_catalog.bool_or(x.message_ids IS NULL AND x.outcome <> 'extended') AS is_closed,
+                                                         (pg_catalog.array_agg(x.lease_until ORDER BY x.recorded_at DESC)
+                                                           FILTER (WHERE x.outcome = 'extended'))[1] AS lease_until
+                                                    FROM journey_orch.claim_outcome x
+                                                   WHERE x.claim_id = k.claim_id) outcomes
                               WHERE k.claim_id = ANY (newest.open_claims || newest.claim_id)
-                                AND NOT EXISTS (SELECT FROM journey_orch.claim_outcome x
-                                                 WHERE x.claim_id = k.claim_id
-                                                   AND x.outcome <> 'extended'
-                                                   AND (x.message_ids IS NULL
-                                                        OR h.message_id = ANY (x.message_ids)))) t) held
+                                AND outcomes.is_closed IS NOT TRUE
+                                AND pg_catalog.cardinality(k.held) > outcomes.settled) t) held
  CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE m.state = 'deferred') AS deferred,
                             pg_catalog.count(*) FILTER (WHERE m.state = 'dead') AS dead
                        FROM journey_orch.message m
