@@ -44,7 +44,7 @@ INSERT INTO good_call VALUES
   ('extend', '1, ''1 minute''', true), ('report', 'gen_random_uuid(), ''delivered''', true), ('report_many', '''[]''', true),
   ('wait_for_messages', '''{email}'', ''1 s'', NULL', false),
   ('run', '', true), ('run_here', '', true), ('settle', '', false), ('start_worker', '', false), ('stop_worker', '', false),
-  ('health', '', false), ('verify', '', false);
+  ('health', '', false), ('verify', '', false), ('maintain', '', false);
 
 INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('lane_of', 'repeat(''x'', 2000), 1', '42883', 'lane_of', true),
@@ -155,6 +155,7 @@ INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('wait_for_messages', '''{email}'', ''1 s'', NULL', '25001', 'transaction', true), ('run', '', '25001', 'transaction block', true), ('run', '''infinity'', 0', '25001', 'transaction block', true),
   ('run_here', '''soon''', '22007', 'soon', false), ('settle', 'NULL', '22004', 'timeout', false), ('settle', '''178000000 years''', '22008', 'out of range|timeout', false),
   ('start_worker', '1', '42883', 'start_worker', true), ('stop_worker', '1', '42883', 'stop_worker', true), ('health', '1', '42883', 'health', true),
+  ('maintain', '1', '42883', 'maintain', true),
   ('verify', 'NULL', '22004', 'NULL', true), ('verify', '''nope''', '22023', '"nope"', true), ('verify', '''''', '22023', '""', true);
 
 BEGIN;
