@@ -125,8 +125,8 @@ typedef struct JoLaneCursor
 	JoSnapshot	s1;
 	bool		has_s2;
 	JoSnapshot	s2;
-	bool		moved;			/* in memory: reading has passed entries, visible
-								 * or not, or ended a window */
+	bool		moved;			/* in memory: reading has passed entries,
+								 * visible or not, or ended a window */
 } JoLaneCursor;
 
 /* Newest cursor of a lane visible to "snapshot" (in CurrentMemoryContext). */
