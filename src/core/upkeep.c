@@ -13,8 +13,10 @@
  * upkeep waits for nobody and is in no deadlock.  A lane is locked before the
  * snapshot that its newest rows are read with, as in a batch.
  *
- * A round copies at most about COPY_BUDGET rows, so that it does not hold
- * lanes for long; what is left over is due again in the next.
+ * A round copies about COPY_BUDGET rows and truncates TRUNCATE_BUDGET segments
+ * of a log at most, so that it holds lanes and readers for some milliseconds
+ * only.  What is left over is for the next round, which the caller may begin as
+ * soon as it has committed.
  */
 #include "postgres.h"
 
@@ -27,6 +29,7 @@
 #include "tcop/utility.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "core/identity.h"
 #include "core/internal.h"
@@ -34,6 +37,7 @@
 #include "core/upkeep.h"
 
 #define COPY_BUDGET 50000
+#define TRUNCATE_BUDGET 4
 
 /* Most logs that rooms keep up. */
 #define UPKEEPS_MAX JO_FAMILIES
@@ -131,7 +135,8 @@ drain_lane(const JoUpkeep *upkeep, int lane)
 	return copied;
 }
 
-static void
+/* Returns whether a segment was truncated. */
+static bool
 reclaim_lane(const JoUpkeep *upkeep, int lane)
 {
 	JoSegments	segments;
@@ -140,11 +145,11 @@ reclaim_lane(const JoUpkeep *upkeep, int lane)
 	jo_segment_read(upkeep->family, lane, &segments);
 	drained = segments.drained;
 	if (drained < 0)
-		return;
+		return false;
 	if (!jo_lock_conditional(JO_LOCK_LANE, lane))
 	{
 		report_busy_lane(&segments);
-		return;
+		return false;
 	}
 	switch (jo_segment_reclaim(&segments))
 	{
@@ -152,7 +157,7 @@ reclaim_lane(const JoUpkeep *upkeep, int lane)
 			break;
 		case JO_RECLAIM_DONE:
 			jo_upkeep_report(&segments, "truncated", "segment %d", drained);
-			break;
+			return true;
 		case JO_RECLAIM_WAITING:
 			jo_upkeep_report(&segments, "waiting",
 							 "a transaction is older than the copy of segment %d",
@@ -163,35 +168,72 @@ reclaim_lane(const JoUpkeep *upkeep, int lane)
 							 drained);
 			break;
 	}
+	return false;
 }
 
-/* The round itself. */
-static void
+/* Drain what is due, lane by lane; false when the budget did not suffice. */
+static bool
+drain_lanes(MemoryContext context)
+{
+	int64		copied = 0;
+
+	for (int i = 0; i < upkeep_count; i++)
+		for (int lane = 0; lane < JO_LANES; lane++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (copied >= COPY_BUDGET)
+				return false;
+			copied += drain_lane(upkeeps[i], lane);
+			MemoryContextReset(context);
+		}
+	return true;
+}
+
+/*
+ * Truncate what earlier rounds drained; false when the budget did not suffice.
+ * Each minute another lane comes first, so that busy lanes starve no other.
+ */
+static bool
+reclaim_lanes(MemoryContext context)
+{
+	int64		minute = GetCurrentTimestamp() / USECS_PER_MINUTE;
+	int			first = minute * TRUNCATE_BUDGET % JO_LANES;
+	bool		is_complete = true;
+
+	for (int i = 0; i < upkeep_count; i++)
+	{
+		int			truncated = 0;
+
+		for (int n = 0; n < JO_LANES; n++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (truncated == TRUNCATE_BUDGET)
+			{
+				is_complete = false;
+				break;
+			}
+			if (reclaim_lane(upkeeps[i], (first + n) % JO_LANES))
+				truncated++;
+			MemoryContextReset(context);
+		}
+	}
+	return is_complete;
+}
+
+/* The round itself; returns whether another would get further at once. */
+static bool
 maintain_lanes(void)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "journey_orch upkeep",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	int64		copied = 0;
-
-	for (int i = 0; i < upkeep_count; i++)
-		for (int lane = 0; lane < JO_LANES && copied < COPY_BUDGET; lane++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			copied += drain_lane(upkeeps[i], lane);
-			MemoryContextReset(context);
-		}
-	for (int i = 0; i < upkeep_count; i++)
-		for (int lane = 0; lane < JO_LANES; lane++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			reclaim_lane(upkeeps[i], lane);
-			MemoryContextReset(context);
-		}
+	bool		is_drained = drain_lanes(context);
+	bool		is_reclaimed = reclaim_lanes(context);
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
+	return !is_drained || !is_reclaimed;
 }
 
 /* Keep DROP EXTENSION out; false when there is nothing to drop. */
@@ -206,10 +248,11 @@ lock_extension(void)
 	return get_extension_oid("journey_orch", true) == extension;
 }
 
-void
+bool
 jo_maintain(JoUpkeepReport report, void *arg)
 {
 	JoRunAs		saved;
+	bool		is_left_over = false;
 
 	PreventCommandDuringRecovery("maintain()");
 	PreventCommandIfReadOnly("maintain()");
@@ -219,7 +262,7 @@ jo_maintain(JoUpkeepReport report, void *arg)
 				 errmsg("maintain() needs a READ COMMITTED transaction")));
 	if (!lock_extension() || !jo_incarnation_exists() ||
 		!jo_incarnation_is_adopted())
-		return;
+		return false;
 
 	listener = report;
 	listener_arg = arg;
@@ -230,9 +273,11 @@ jo_maintain(JoUpkeepReport report, void *arg)
 	}
 	jo_run_as_extension(&saved);
 	if (jo_lock_conditional(JO_LOCK_SETUP, 0))
-		maintain_lanes();
+		is_left_over = maintain_lanes();
 	else
 		jo_upkeep_report(NULL, "busy", "another session does the upkeep");
 	jo_run_as_end(&saved);
 	listener = NULL;
+
+	return is_left_over;
 }

@@ -34,9 +34,10 @@ typedef void (*JoUpkeepReport) (void *arg, const JoSegments *segments,
  * then.  Never waits for a lane or a reader.  Creates leaves that somebody
  * dropped.  Does nothing where the extension is not installed, nothing was ever
  * declared, or the database is a copy that nobody adopted.  "report" may be
- * NULL.
+ * NULL.  Returns true when another call, after the commit, would get further
+ * at once.
  */
-extern void jo_maintain(JoUpkeepReport report, void *arg);
+extern bool jo_maintain(JoUpkeepReport report, void *arg);
 
 /* Say what was done; for the functions of a JoUpkeep. */
 extern void jo_upkeep_report(const JoSegments *segments, const char *act,

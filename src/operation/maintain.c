@@ -52,6 +52,6 @@ journey_orch_maintain(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
 	jo_process_ensure_adopted();
-	jo_maintain(put_act, fcinfo->resultinfo);
+	(void) jo_maintain(put_act, fcinfo->resultinfo);
 	return (Datum) 0;
 }
