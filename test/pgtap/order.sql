@@ -33,7 +33,7 @@ $$;
 CREATE FUNCTION entries(name text) RETURNS bigint LANGUAGE sql AS
   $$SELECT count(*) FROM step_log JOIN journey USING (journey_id) WHERE journey.name = entries.name AND outcome = 'entered'$$;
 
-SELECT plan(37);
+SELECT plan(41);
 SELECT bind_customer('customer', 'id') \gset _
 SELECT set_channel('email', 'customer.id') \gset _
 SELECT set_template('t', 'email', 'Hello') \gset _
@@ -175,6 +175,25 @@ SELECT count(happened('fin', c)) FROM unnest('{a,b,c}'::text[]) AS c \gset _
 CALL run();
 SELECT is((SELECT string_agg(concat_ws(' ', customer_id, version, exit_reason), ', ' ORDER BY customer_id) FROM enrollment_status WHERE journey = 'versions'),
   'a 1 one, b 1 one, c 2 two', 'runs stay on the version that they entered, also when they entered late');
+
+-- What run() and run_here() refuse, and how
+\set ON_ERROR_STOP off
+BEGIN;
+SELECT happened('early', 'b'), run_here() \gset _
+COMMIT;
+SELECT is(:'SQLSTATE'::text, 'JO003', 'a trial cannot be committed');
+BEGIN;
+SELECT happened('early', 'b'), run_here() \gset _
+PREPARE TRANSACTION 'trial';
+SELECT is(:'SQLSTATE'::text, 'JO003', 'nor prepared');
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT run_here();
+\set code :SQLSTATE
+ROLLBACK;
+SELECT is(:'code'::text, '25001', 'run_here() needs READ COMMITTED');
+CALL run(max_batches => 0);
+SELECT is(:'SQLSTATE'::text, '22023', 'run() needs a batch');
+\set ON_ERROR_STOP on
 
 SELECT is_empty($$SELECT * FROM verify('full') WHERE NOT holds$$, 'every law holds');
 SELECT * FROM finish();
