@@ -25,7 +25,7 @@
 #include "utils/syscache.h"
 
 #include "audience/binding.h"
-#include "core/cache.h"
+#include "core/definition.h"
 #include "core/expression.h"
 #include "core/lane.h"
 #include "core/leaf.h"
@@ -166,7 +166,7 @@ write_binding(const JoBinding *binding)
 						  5, types, values, nulls, false, 0);
 	SPI_finish();
 	jo_run_as_end(&saved);
-	jo_cache_invalidate("customer_binding");
+	jo_definition_changed("customer_binding");
 }
 
 static bool

@@ -11,6 +11,8 @@
 #include "utils/jsonb.h"
 #include "utils/snapshot.h"
 
+#include "core/snapshot.h"
+
 /* Kinds of an event row. */
 #define JO_EVENT_KIND_EVENT		'e' /* from a watch or emit() */
 #define JO_EVENT_KIND_COMMAND	'c' /* enter, leave, interventions, control */
@@ -96,15 +98,6 @@ extern JoLaneRing jo_lane_ring;
 extern void jo_lane_mark(uint32 lanes);
 
 /* ---- reading (cursor.c, window.c) ---- */
-
-/* A snapshot as it is stored: 64-bit, and never containing its own writer. */
-typedef struct JoSnapshot
-{
-	FullTransactionId xmin;
-	FullTransactionId xmax;
-	int			nxip;
-	FullTransactionId *xip;		/* sorted */
-} JoSnapshot;
 
 typedef struct JoLaneCursor
 {

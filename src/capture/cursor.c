@@ -18,7 +18,7 @@
 
 #include "capture/capture.h"
 #include "capture/cursor_columns.h"
-#include "capture/snapshot.h"
+#include "core/snapshot.h"
 #include "core/append.h"
 #include "core/identity.h"
 #include "core/index.h"

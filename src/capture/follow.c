@@ -27,7 +27,7 @@
 #include "utils/syscache.h"
 
 #include "capture/internal.h"
-#include "core/cache.h"
+#include "core/definition.h"
 #include "core/run_as.h"
 
 PG_FUNCTION_INFO_V1(journey_orch_follow_ddl);
@@ -125,7 +125,7 @@ delete_orphans(void)
 				" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class"
 				" WHERE oid = relation)", false, 0);
 	if (SPI_processed > 0)
-		jo_cache_invalidate("watch");
+		jo_definition_changed("watch");
 	SPI_finish();
 	jo_run_as_end(&run_as);
 }

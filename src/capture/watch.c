@@ -31,7 +31,7 @@
 #include "utils/syscache.h"
 
 #include "capture/internal.h"
-#include "core/cache.h"
+#include "core/definition.h"
 #include "core/errors.h"
 #include "core/leaf.h"
 #include "core/run_as.h"
@@ -376,7 +376,7 @@ jo_watch_set_mode(Oid relid, bool by_row)
 						  2, types, values, NULL, false, 0);
 	has_changed = SPI_processed > 0;
 	if (has_changed)
-		jo_cache_invalidate("watch");
+		jo_definition_changed("watch");
 	SPI_finish();
 	jo_run_as_end(&run_as);
 	CommandCounterIncrement();
@@ -441,7 +441,7 @@ journey_orch_watch(PG_FUNCTION_ARGS)
 	SPI_connect();
 	verdict = store(&declaration);
 	SPI_finish();
-	jo_cache_invalidate("watch");
+	jo_definition_changed("watch");
 	jo_run_as_end(&run_as);
 	CommandCounterIncrement();
 
@@ -474,7 +474,7 @@ journey_orch_unwatch(PG_FUNCTION_ARGS)
 						  2, types, values, NULL, false, 0);
 	deleted = SPI_processed;
 	SPI_finish();
-	jo_cache_invalidate("watch");
+	jo_definition_changed("watch");
 	jo_run_as_end(&run_as);
 	CommandCounterIncrement();
 

@@ -35,7 +35,7 @@
 
 #include "capture/capture.h"
 #include "capture/event_columns.h"
-#include "capture/snapshot.h"
+#include "core/snapshot.h"
 #include "core/index.h"
 #include "core/leaf.h"
 

@@ -17,7 +17,7 @@
 #include "utils/syscache.h"
 
 #include "content/template.h"
-#include "core/cache.h"
+#include "core/definition.h"
 #include "core/errors.h"
 #include "core/lane.h"
 #include "core/leaf.h"
@@ -215,7 +215,7 @@ write_row(const JoTemplateRow *row)
 						  9, types, values, nulls, false, 0);
 	SPI_finish();
 	jo_run_as_end(&saved);
-	jo_cache_invalidate("message_template");
+	jo_definition_changed("message_template");
 }
 
 /*

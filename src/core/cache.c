@@ -295,6 +295,12 @@ relation_changed(Datum arg, Oid relid)
 	jo_leaf_relation_changed(relid);
 }
 
+void
+jo_cache_forget(void)
+{
+	relation_changed((Datum) 0, InvalidOid);
+}
+
 static void
 object_changed(Datum arg, int cacheid, uint32 hash)
 {

@@ -64,7 +64,8 @@ extern void jo_cache_watch(JoCache *cache, Oid relid);
  */
 extern void jo_cache_depend(Node *expression);
 
-/* Tell every backend, at commit, and this one, at the next command, that a
+/* Tables of definitions: use jo_definition_changed() (definition.h) instead.
+ * Tell every backend, at commit, and this one, at the next command, that a
  * table of ours changed. */
 extern void jo_cache_invalidate(const char *table);
 

@@ -8,6 +8,9 @@
 #include "executor/tuptable.h"
 #include "utils/snapshot.h"
 
+/* cache.c: make every cache stale. */
+extern void jo_cache_forget(void);
+
 /* cache.c: register the invalidation and transaction callbacks. */
 extern void jo_cache_init(void);
 

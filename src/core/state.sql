@@ -39,3 +39,13 @@ CREATE TABLE journey_orch.segment
   CONSTRAINT segment_pkey PRIMARY KEY (family, lane)
 );
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.segment', '');
+
+/* One row a change of a definition (journeys, templates, channels, watches, the
+   binding), so that a snapshot can tell whether it sees one.  Insert-only; of
+   no use in a restored copy, so not dumped. */
+CREATE TABLE journey_orch.definition_change
+(
+  xid         xid8 NOT NULL,                 -- top-level transaction of the change
+  recorded_at timestamptz NOT NULL
+);
+CREATE INDEX definition_change_xid ON journey_orch.definition_change (xid);

@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "content/content.h"
+#include "core/definition.h"
 #include "core/leaf.h"
 #include "enrollment/batch.h"
 #include "enrollment/read.h"
@@ -136,7 +137,6 @@ jo_batch_begin(JoBatch *batch, int lane, int limit, TimestampTz until)
 										   "journey_orch batch",
 										   ALLOCSET_DEFAULT_SIZES);
 	batch->snapshot = GetActiveSnapshot();
-	batch->has_binding = OidIsValid(jo_customer_relation());
 	create_member_index(batch);
 }
 
@@ -167,11 +167,13 @@ run_lane(JoBatch *batch)
 void
 jo_batch_with_caches(JoBatch *batch, void (*run) (JoBatch *batch))
 {
+	jo_definition_adopt(batch->snapshot);
 	jo_journey_cache_begin();
 	jo_channel_cache_begin();
 	jo_template_cache_begin();
 	PG_TRY();
 	{
+		batch->has_binding = OidIsValid(jo_customer_relation());
 		run(batch);
 	}
 	PG_FINALLY();

@@ -207,6 +207,7 @@ struct JoTask
 	bool		isnull;
 	JoComposed	composed;
 	Jsonb	   *payload;
+	JoError    *error;			/* not NULL: there is no answer */
 };
 
 /* batch.c */

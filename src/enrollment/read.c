@@ -115,7 +115,8 @@ read_runs(JoBatch *batch, List *members)
 			JoRun	   *run = list_nth(member->runs, i);
 
 			bind_run(run);
-			member->now = Max(member->now, run->arrived_at);
+			member->now = Max(member->now, Min(run->arrived_at,
+												   batch->clock.now));
 		}
 	}
 	jo_live_close(live);

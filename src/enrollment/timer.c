@@ -210,7 +210,9 @@ jo_timer_arm(JoBatch *batch)
 		{
 			JoMessage  *message = lfirst(cell);
 
-			if (!message->is_settled && message->due_at != JO_NO_TIME)
+			if (!message->is_settled && message->due_at != JO_NO_TIME &&
+				(message->is_changed ||
+				 message->due_at <= batch->cursor.timer_due))
 				add_hint(batch, member->customer_id, message->due_at);
 		}
 	}

@@ -26,11 +26,12 @@ compare_by_expression(const void *a, const void *b)
 
 /* Answer n requests for one expression. */
 static void
-answer_expression(JoTask **tasks, int n, JoError **errors)
+answer_expression(JoTask **tasks, int n)
 {
 	const JoVariables **rows = palloc(n * sizeof(JoVariables *));
 	Datum	   *values = palloc(n * sizeof(Datum));
 	bool	   *isnull = palloc(n * sizeof(bool));
+	JoError   **errors = palloc0(n * sizeof(JoError *));
 
 	for (int i = 0; i < n; i++)
 		rows[i] = tasks[i]->variables;
@@ -40,11 +41,12 @@ answer_expression(JoTask **tasks, int n, JoError **errors)
 	{
 		tasks[i]->value = values[i];
 		tasks[i]->isnull = isnull[i];
+		tasks[i]->error = errors[i];
 	}
 }
 
 static void
-answer_values(JoTask **tasks, int n, JoError **errors)
+answer_values(JoTask **tasks, int n)
 {
 	int			start = 0;
 
@@ -55,19 +57,27 @@ answer_values(JoTask **tasks, int n, JoError **errors)
 
 		while (end < n && tasks[end]->expression == tasks[start]->expression)
 			end++;
-		answer_expression(tasks + start, end - start, errors + start);
+		answer_expression(tasks + start, end - start);
 		start = end;
 	}
 }
 
-/* Answer all requests of one kind; returns the tasks that go on. */
-static List *
+static void
+answer_messages(JoBatch *batch, JoTask **tasks, int n)
+{
+	JoError   **errors = palloc0(n * sizeof(JoError *));
+
+	jo_compose(batch, tasks, n, errors);
+	for (int i = 0; i < n; i++)
+		tasks[i]->error = errors[i];
+}
+
+/* Answer all requests of one kind. */
+static void
 answer(JoBatch *batch, List *asking, JoRequest request)
 {
 	int			n = 0;
-	JoTask	  **tasks = palloc(Max(1, list_length(asking)) * sizeof(JoTask *));
-	JoError   **errors;
-	List	   *alive = NIL;
+	JoTask	  **tasks = palloc(list_length(asking) * sizeof(JoTask *));
 	ListCell   *cell;
 
 	foreach(cell, asking)
@@ -77,19 +87,30 @@ answer(JoBatch *batch, List *asking, JoRequest request)
 		if (task->request == request)
 			tasks[n++] = task;
 	}
-	if (n == 0)
-		return NIL;
-	errors = palloc0(n * sizeof(JoError *));
-	if (request == JO_REQUEST_VALUE)
-		answer_values(tasks, n, errors);
-	else
-		jo_compose(batch, tasks, n, errors);
-	for (int i = 0; i < n; i++)
+	if (n > 0 && request == JO_REQUEST_VALUE)
+		answer_values(tasks, n);
+	else if (n > 0)
+		answer_messages(batch, tasks, n);
+}
+
+/*
+ * The tasks that go on, in the order in which they asked: where an expression
+ * lies in memory must not decide which of a customer's runs comes first.
+ */
+static List *
+keep_answered(JoBatch *batch, List *asking)
+{
+	List	   *alive = NIL;
+	ListCell   *cell;
+
+	foreach(cell, asking)
 	{
-		if (errors[i] != NULL)
-			tasks[i]->fail(batch, tasks[i], errors[i]);
+		JoTask	   *task = lfirst(cell);
+
+		if (task->error != NULL)
+			task->fail(batch, task, task->error);
 		else
-			alive = lappend(alive, tasks[i]);
+			alive = lappend(alive, task);
 	}
 	return alive;
 }
@@ -113,7 +134,8 @@ jo_wave_run(JoBatch *batch, List *tasks)
 		}
 		if (asking == NIL)
 			break;
-		tasks = list_concat(answer(batch, asking, JO_REQUEST_VALUE),
-							answer(batch, asking, JO_REQUEST_MESSAGE));
+		answer(batch, asking, JO_REQUEST_VALUE);
+		answer(batch, asking, JO_REQUEST_MESSAGE);
+		tasks = keep_answered(batch, asking);
 	}
 }

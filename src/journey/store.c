@@ -16,7 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "core/cache.h"
+#include "core/definition.h"
 #include "core/run_as.h"
 #include "journey/store.h"
 
@@ -182,7 +182,7 @@ jo_insert_journey(const char *name, Oid owner, JoStoredJourney *journey)
 	journey->owner = owner;
 	journey->newest = 0;
 	leave(&saved);
-	jo_cache_invalidate("journey");
+	jo_definition_changed("journey");
 }
 
 int32
@@ -205,7 +205,7 @@ jo_insert_version(const JoStoredJourney *journey, Jsonb *definition, Datum hash)
 		  " VALUES ($1, $2, $3, $4, $5, $6)",
 		  6, types, values, NULL);
 	leave(&saved);
-	jo_cache_invalidate("journey_version");
+	jo_definition_changed("journey_version");
 	return version;
 }
 
@@ -260,5 +260,5 @@ jo_insert_publication(const JoStoredJourney *journey, int32 version, int64 seq,
 		  " VALUES ($1, $2, 'publish', $3, $4, $5, $6, $7)",
 		  7, types, values, NULL);
 	leave(&saved);
-	jo_cache_invalidate("publication");
+	jo_definition_changed("publication");
 }

@@ -93,7 +93,7 @@ BEGIN
       ON a.enrollment_id = b.enrollment_id AND a.lane = b.lane AND a.visit = b.visit - 1
      AND a.outcome IN ('entered', 'advanced')
     WHERE depth = 'full' AND b.outcome = 'advanced'
-      AND (a.to_step IS DISTINCT FROM b.from_step OR a.clock > b.clock)
+      AND a.to_step IS DISTINCT FROM b.from_step
     UNION ALL
     SELECT 9, 'live runs stand where the log left them', 'enrollment', count(*), min(r.enrollment_id::text)
     FROM journey_orch.enrollment AS r

@@ -18,7 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "audience/audience.h"
-#include "core/cache.h"
+#include "core/definition.h"
 #include "core/expression.h"
 #include "core/leaf.h"
 #include "core/run_as.h"
@@ -264,7 +264,7 @@ journey_orch_set_channel(PG_FUNCTION_ARGS)
 	}
 	if (execute(STORE_CHANNEL, lengthof(from), types, values, nulls, &is_new))
 	{
-		jo_cache_invalidate("channel");
+		jo_definition_changed("channel");
 		if (!DatumGetBool(is_new))
 			ereport(NOTICE,
 					(errmsg("channel \"%s\" was replaced", name)));
@@ -292,7 +292,7 @@ change_grant(FunctionCallInfo fcinfo, const char *statement)
 
 	if (!execute(statement, 2, types, values, NULL, NULL))
 		return false;
-	jo_cache_invalidate("channel_grant");
+	jo_definition_changed("channel_grant");
 	return true;
 }
 

@@ -39,6 +39,7 @@
 #include "utils/timestamp.h"
 
 #include "core/clock.h"
+#include "core/upkeep.h"
 #include "worker/internal.h"
 #include "worker/process.h"
 #include "worker/worker.h"
@@ -50,6 +51,9 @@
 #define TAKEN_RETRY_MS 20
 
 #define COMPLAINT_INTERVAL_MS (60 * 1000)
+
+/* How often upkeep is looked at. */
+#define UPKEEP_INTERVAL_MS 60000
 
 PGDLLEXPORT void journey_orch_worker_main(Datum argument);
 
@@ -337,6 +341,36 @@ advance_lanes(void)
 	return wake_at <= now ? 0 : TimestampDifferenceMilliseconds(now, wake_at);
 }
 
+/*
+ * Upkeep, by one worker of the database, once a minute and again at once while
+ * there is more to do.  It never waits for a lane, so it may run beside the
+ * other workers' batches.
+ */
+static void
+keep_up(void)
+{
+	static TimestampTz next_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	bool		more;
+
+	if (arguments.worker != 0 || now < next_at)
+		return;
+	/* first, so that an error comes back once a minute */
+	next_at = TimestampTzPlusMilliseconds(now, UPKEEP_INTERVAL_MS);
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	if (jo_batch_timeout > 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, jo_batch_timeout);
+	pgstat_report_activity(STATE_RUNNING, "journey_orch upkeep");
+	more = jo_maintain(NULL, NULL);
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	CommitTransactionCommand();
+	(void) pgstat_report_stat(false);
+	if (more)
+		next_at = now;
+}
+
 /* Everything before the first batch: who we are, what we serve. */
 static void
 begin(void)
@@ -388,6 +422,7 @@ journey_orch_worker_main(Datum argument)
 		error_context_stack = &context;
 		wait_ms = advance_lanes();
 		error_context_stack = NULL;
+		keep_up();
 		if (wait_ms == 0)
 			continue;
 

@@ -30,7 +30,7 @@
 #include "utils/timestamp.h"
 
 #include "capture/capture.h"
-#include "capture/snapshot.h"
+#include "core/snapshot.h"
 #include "core/clock.h"
 #include "core/leaf.h"
 #include "worker/internal.h"

@@ -1,11 +1,21 @@
 /*
- * capture/snapshot.h
+ * core/snapshot.h
  *	  Stored snapshots (see snapshot.c).
  */
 #ifndef JO_SNAPSHOT_H
 #define JO_SNAPSHOT_H
 
-#include "capture/capture.h"
+#include "access/transam.h"
+#include "utils/snapshot.h"
+
+/* A snapshot as it is stored: 64-bit, and never containing its own writer. */
+typedef struct JoSnapshot
+{
+	FullTransactionId xmin;
+	FullTransactionId xmax;
+	int			nxip;
+	FullTransactionId *xip;		/* sorted */
+} JoSnapshot;
 
 extern void jo_snapshot_take(Snapshot snapshot, JoSnapshot *result);
 extern bool jo_snapshot_is_finished(const JoSnapshot *snapshot,

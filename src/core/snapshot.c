@@ -1,5 +1,5 @@
 /*
- * capture/snapshot.c
+ * core/snapshot.c
  *	  Stored snapshots: which transactions a lane has applied.
  *
  * A lane remembers the snapshot of its last finished window, because a
@@ -17,10 +17,10 @@
 
 #include "access/transam.h"
 #include "access/xact.h"
+#include "fmgr.h"
 #include "utils/snapmgr.h"
 
-#include "capture/capture.h"
-#include "capture/snapshot.h"
+#include "core/snapshot.h"
 
 /* The documented binary layout of type pg_snapshot (utils/adt/xid8funcs.c). */
 typedef struct StoredSnapshot
