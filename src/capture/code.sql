@@ -8,6 +8,16 @@ REVOKE ALL ON FUNCTION journey_orch.capture() FROM PUBLIC;
 COMMENT ON FUNCTION journey_orch.capture() IS
   'Trigger function of watched tables: turns changed rows into events. watch() makes the triggers.';
 
+/* Predicate of the index on each leaf of the event log (event.c). */
+CREATE OR REPLACE FUNCTION journey_orch._leads_page(seq bigint)
+RETURNS boolean
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_leads_page';
+REVOKE ALL ON FUNCTION journey_orch._leads_page(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION journey_orch._leads_page(bigint) IS
+  'Marks the index of the event log as partial: it has an entry for each page a transaction wrote, not for each row.';
+
 /* No search_path of its own: it resolves the names of the user's statement. */
 CREATE OR REPLACE FUNCTION journey_orch._follow_ddl()
 RETURNS event_trigger

@@ -14,6 +14,11 @@
  * locked whole (TRUNCATE, VACUUM FULL) is stepped around by taking the next
  * segment, so capture cannot deadlock the application.
  *
+ * The index (xid, seq) of a leaf is by page (core/index.h): an entry a row would
+ * cost as much as the row.  Rows of a flush share the fate of one
+ * subtransaction, so an entry that VACUUM removes stood for dead rows only.
+ * window.c reads the pages.
+ *
  * A crash or rollback takes the events with the change that caused them; there
  * is nothing here to recover.
  */
@@ -21,6 +26,7 @@
 
 #include "access/xact.h"
 #include "commands/sequence.h"
+#include "fmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -34,6 +40,8 @@
 #include "core/clock.h"
 #include "core/identity.h"
 #include "core/leaf.h"
+
+PG_FUNCTION_INFO_V1(journey_orch_leads_page);
 
 struct JoEventWriter
 {
@@ -215,4 +223,11 @@ jo_event_append(JoEvent *events, int n)
 	for (int i = 0; i < n; i++)
 		jo_event_write(writer, &events[i]);
 	jo_event_writer_end(writer);
+}
+
+/* SQL: journey_orch._leads_page(seq) */
+Datum
+journey_orch_leads_page(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(true);
 }

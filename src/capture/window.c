@@ -7,9 +7,10 @@
  * (S1, S2, seq), and when the window is used up S1 becomes S2.  A writer that
  * stays idle in its transaction costs one index probe and holds up nobody.
  *
- * The index (xid, seq) yields the window's tickets without touching the heap;
- * rows of rolled-back savepoints carry a committed xid and are only found
- * invisible when they are fetched.  A window larger than one batch is kept in
+ * The index (xid, seq) leads to the pages on which a transaction has events:
+ * one entry stands for the rows that a flush put on a page.  Rows of
+ * rolled-back savepoints carry a committed xid and are only found invisible
+ * when they are fetched.  A window larger than one batch is kept in
  * this backend, sorted, so that a backlog is sorted once and not once a batch.
  * That list is a cache: it is trusted only if the cursor is exactly where this
  * backend left it, in a window up to the very same snapshot, else it is read
@@ -19,12 +20,16 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_type_d.h"
 #include "executor/tuptable.h"
+#include "lib/qunique.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -90,10 +95,32 @@ typedef struct WindowBounds
 static int
 compare_entries(const void *a, const void *b)
 {
-	int64		left = ((const WindowEntry *) a)->seq;
-	int64		right = ((const WindowEntry *) b)->seq;
+	const WindowEntry *left = a;
+	const WindowEntry *right = b;
 
-	return (left > right) - (left < right);
+	if (left->seq != right->seq)
+		return left->seq < right->seq ? -1 : 1;
+	return ItemPointerCompare(unconstify(ItemPointerData *, &left->tid),
+							  unconstify(ItemPointerData *, &right->tid));
+}
+
+/*
+ * Sort by ticket, leave out rows that were found twice (by two index entries
+ * that lead to one page), and keep at most WINDOW_ENTRIES.
+ */
+static void
+sort_list(WindowList *list)
+{
+	if (list->count == 0)
+		return;
+	qsort(list->entries, list->count, sizeof(WindowEntry), compare_entries);
+	list->count = qunique(list->entries, list->count, sizeof(WindowEntry),
+						  compare_entries);
+	if (list->count > WINDOW_ENTRIES)
+	{
+		list->count = WINDOW_ENTRIES;
+		list->is_partial = true;
+	}
 }
 
 static void
@@ -102,12 +129,7 @@ add_entry(WindowList *list, int64 seq, ItemPointer tid, int segment)
 	WindowEntry *entry;
 
 	if (list->count == 2 * WINDOW_ENTRIES)
-	{
-		qsort(list->entries, list->count, sizeof(WindowEntry),
-			  compare_entries);
-		list->count = WINDOW_ENTRIES;
-		list->is_partial = true;
-	}
+		sort_list(list);
 	if (list->count == list->allocated)
 	{
 		list->allocated = Max(64, list->allocated * 2);
@@ -122,12 +144,19 @@ add_entry(WindowList *list, int64 seq, ItemPointer tid, int segment)
 	entry->segment = segment;
 }
 
+/* May the transaction have events inside the bounds? */
+static bool
+is_in_reach(const WindowBounds *bounds, FullTransactionId xid)
+{
+	return !jo_snapshot_is_finished(bounds->s1, xid) &&
+		(bounds->s2 == NULL || jo_snapshot_is_finished(bounds->s2, xid));
+}
+
 /* Is the event inside the bounds? */
 static bool
 is_wanted(const WindowBounds *bounds, FullTransactionId xid, int64 seq)
 {
-	if (jo_snapshot_is_finished(bounds->s1, xid) ||
-		(bounds->s2 != NULL && !jo_snapshot_is_finished(bounds->s2, xid)))
+	if (!is_in_reach(bounds, xid))
 		return false;
 	return bounds->after_in == NULL || seq > bounds->after ||
 		!jo_snapshot_is_finished(bounds->after_in, xid);
@@ -163,17 +192,67 @@ close_leaf_scan(LeafScan *leaf)
 }
 
 /*
- * Walk the index entries with xid = "xid" (or >= "xid") that are within bounds.
- * With "list" they are collected.  Without, returns true at the first one whose
- * row the scan's snapshot sees.
+ * Look at the rows that transaction "xid" has on a page.  With "list" those
+ * within bounds are collected.  Without, returns true at the first of them that
+ * "snapshot" sees.
+ */
+static bool
+walk_page(LeafScan *leaf, BlockNumber block, FullTransactionId xid,
+		  const WindowBounds *bounds, Snapshot snapshot, WindowList *list)
+{
+	TupleDesc	descriptor = RelationGetDescr(leaf->relation);
+	Buffer		buffer = ReadBuffer(leaf->relation, block);
+	bool		found = false;
+	Page		page;
+	OffsetNumber last;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	last = PageGetMaxOffsetNumber(page);
+	for (OffsetNumber i = FirstOffsetNumber; i <= last && !found; i++)
+	{
+		ItemId		item = PageGetItemId(page, i);
+		HeapTupleData tuple;
+		bool		isnull;
+		int64		seq;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		tuple.t_len = ItemIdGetLength(item);
+		tuple.t_tableOid = RelationGetRelid(leaf->relation);
+		ItemPointerSet(&tuple.t_self, block, i);
+		if (!FullTransactionIdEquals(xid,
+									 DatumGetFullTransactionId(heap_getattr(&tuple, EVENT_XID + 1,
+																			descriptor, &isnull))))
+			continue;
+		seq = DatumGetInt64(heap_getattr(&tuple, EVENT_SEQ + 1, descriptor,
+										 &isnull));
+		if (!is_wanted(bounds, xid, seq))
+			continue;
+		if (list != NULL)
+			add_entry(list, seq, &tuple.t_self, leaf->segment);
+		else
+			found = HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer);
+	}
+	UnlockReleaseBuffer(buffer);
+
+	return found;
+}
+
+/*
+ * Walk the pages that index entries with xid = "xid" (or >= "xid") lead to: an
+ * entry stands for all rows that its transaction wrote on its page at once
+ * (event.c).  Returns as walk_page().
  */
 static bool
 walk_entries(LeafScan *leaf, StrategyNumber strategy, FullTransactionId xid,
 			 const WindowBounds *bounds, Snapshot snapshot, WindowList *list)
 {
+	FullTransactionId last_xid = InvalidFullTransactionId;
+	BlockNumber last_block = InvalidBlockNumber;
 	ScanKeyData key;
 	ItemPointer tid;
-	TupleTableSlot *slot = NULL;
 	bool		found = false;
 
 	ScanKeyInit(&key, 1, strategy,
@@ -183,30 +262,23 @@ walk_entries(LeafScan *leaf, StrategyNumber strategy, FullTransactionId xid,
 	while (!found &&
 		   (tid = index_getnext_tid(leaf->scan, ForwardScanDirection)) != NULL)
 	{
-		TupleDesc	descriptor = leaf->scan->xs_itupdesc;
-		bool		isnull;
+		BlockNumber block = ItemPointerGetBlockNumber(tid);
 		FullTransactionId row_xid;
-		int64		seq;
+		bool		isnull;
 
 		CHECK_FOR_INTERRUPTS();
 		row_xid = DatumGetFullTransactionId(index_getattr(leaf->scan->xs_itup, 1,
-														  descriptor, &isnull));
-		seq = DatumGetInt64(index_getattr(leaf->scan->xs_itup, 2, descriptor,
-										  &isnull));
-		if (!is_wanted(bounds, row_xid, seq))
+														  leaf->scan->xs_itupdesc,
+														  &isnull));
+
+		/* Statements of one transaction often share a page. */
+		if (block == last_block && FullTransactionIdEquals(row_xid, last_xid))
 			continue;
-		if (list != NULL)
-		{
-			add_entry(list, seq, tid, leaf->segment);
-			continue;
-		}
-		if (slot == NULL)
-			slot = table_slot_create(leaf->relation, NULL);
-		found = table_tuple_fetch_row_version(leaf->relation, tid, snapshot,
-											  slot);
+		last_block = block;
+		last_xid = row_xid;
+		if (is_in_reach(bounds, row_xid))
+			found = walk_page(leaf, block, row_xid, bounds, snapshot, list);
 	}
-	if (slot != NULL)
-		ExecDropSingleTupleTableSlot(slot);
 	return found;
 }
 
@@ -354,13 +426,7 @@ read_window(WindowCache *cache, JoLaneCursor *cursor, Snapshot snapshot)
 	memcpy(cache->s2.xip, cursor->s2.xip,
 		   cursor->s2.nxip * sizeof(FullTransactionId));
 	MemoryContextSwitchTo(caller);
-	qsort(cache->list.entries, cache->list.count, sizeof(WindowEntry),
-		  compare_entries);
-	if (cache->list.count > WINDOW_ENTRIES)
-	{
-		cache->list.count = WINDOW_ENTRIES;
-		cache->list.is_partial = true;
-	}
+	sort_list(&cache->list);
 }
 
 /* The window is used up: everything finished in S2 is applied. */

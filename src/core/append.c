@@ -8,10 +8,11 @@
  * single-row path, which needs neither a page-sized scratch buffer nor a
  * buffer ring: capture appends one row a statement more often than not.
  *
- * Our own indexes are over plain columns and need no executor state.  A table
- * that an administrator gave an index with an expression, a predicate or an
- * exclusion constraint goes through the executor's code (core/index.h).  Unique
- * indexes are enforced at once.
+ * Our own indexes are over plain columns and need no executor state; one that
+ * is by page gets an entry for the first row that a flush puts on a page
+ * (core/index.h).  A table that an administrator gave an index with an
+ * expression, a predicate or an exclusion constraint goes through the
+ * executor's code.  Unique indexes are enforced at once.
  *
  * On an error nobody calls jo_append_end(): the resource owner drops the
  * relation references and the pinned buffer, the memory context the rest.
@@ -43,6 +44,7 @@ struct JoAppend
 	int			index_count;
 	Relation   *indexes;
 	IndexInfo **index_infos;
+	bool	   *is_by_page;		/* per index */
 	JoIndexWriter *writer;		/* not NULL: does all that instead */
 	int			slot_count;		/* slots made so far, at most JO_APPEND_ROWS */
 	TupleTableSlot **slots;
@@ -68,12 +70,16 @@ open_indexes(JoAppend *append)
 
 	append->indexes = palloc(list_length(oids) * sizeof(Relation));
 	append->index_infos = palloc(list_length(oids) * sizeof(IndexInfo *));
+	append->is_by_page = palloc(list_length(oids) * sizeof(bool));
 	foreach(cell, oids)
 	{
 		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
 		IndexInfo  *info = BuildIndexInfo(index);
 
+		append->is_by_page[append->index_count] =
+			jo_index_is_by_page(info->ii_Predicate);
 		if (append->writer == NULL &&
+			!append->is_by_page[append->index_count] &&
 			(info->ii_Expressions != NIL || info->ii_Predicate != NIL ||
 			 info->ii_ExclusionOps != NULL || !index->rd_index->indimmediate))
 			append->writer = jo_index_writer_begin(append->rel);
@@ -112,9 +118,10 @@ jo_append_descriptor(JoAppend *append)
 	return RelationGetDescr(append->rel);
 }
 
-/* Enter the row just written into every index. */
+/* Enter the row just written into every index that wants it. */
 static void
-insert_index_entries(JoAppend *append, TupleTableSlot *slot)
+insert_index_entries(JoAppend *append, TupleTableSlot *slot,
+					 bool is_first_of_page)
 {
 	Datum		values[INDEX_MAX_KEYS];
 	bool		isnull[INDEX_MAX_KEYS];
@@ -129,7 +136,8 @@ insert_index_entries(JoAppend *append, TupleTableSlot *slot)
 		Relation	index = append->indexes[i];
 		IndexInfo  *info = append->index_infos[i];
 
-		if (!info->ii_ReadyForInserts)
+		if (!info->ii_ReadyForInserts ||
+			(append->is_by_page[i] && !is_first_of_page))
 			continue;
 		FormIndexDatum(info, slot, NULL, values, isnull);
 		index_insert(index, values, isnull, &slot->tts_tid, append->rel,
@@ -144,6 +152,7 @@ static void
 flush(JoAppend *append)
 {
 	MemoryContext old_context;
+	BlockNumber last_block = InvalidBlockNumber;
 
 	if (append->buffered == 0)
 		return;
@@ -167,8 +176,12 @@ flush(JoAppend *append)
 
 	for (int i = 0; i < append->buffered; i++)
 	{
+		BlockNumber block =
+			ItemPointerGetBlockNumberNoCheck(&append->slots[i]->tts_tid);
+
 		if (append->index_count > 0)
-			insert_index_entries(append, append->slots[i]);
+			insert_index_entries(append, append->slots[i], block != last_block);
+		last_block = block;
 		ExecClearTuple(append->slots[i]);
 	}
 

@@ -12,7 +12,7 @@
 
 #include "utils/rel.h"
 
-#define JO_APPEND_ROWS 1000
+#define JO_APPEND_ROWS 200
 
 typedef struct JoAppend JoAppend;
 

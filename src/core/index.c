@@ -11,12 +11,14 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/transam.h"
 #include "catalog/pg_am_d.h"
 #include "executor/executor.h"
 #include "utils/lsyscache.h"
 
 #include "core/compat.h"
 #include "core/index.h"
+#include "core/leaf.h"
 
 struct JoIndexWriter
 {
@@ -24,14 +26,31 @@ struct JoIndexWriter
 	ResultRelInfo *target;
 };
 
-/* Ascending, in the order of the columns' own collations, over all rows? */
+bool
+jo_index_is_by_page(List *predicate)
+{
+	FuncExpr   *call;
+
+	if (list_length(predicate) != 1 || !IsA(linitial(predicate), FuncExpr))
+		return false;
+	call = linitial(predicate);
+	return call->funcid >= FirstNormalObjectId &&
+		strcmp(get_func_name(call->funcid), "_leads_page") == 0 &&
+		get_func_namespace(call->funcid) == jo_schema_oid();
+}
+
+/*
+ * Ascending, in the order of the columns' own collations, over all rows or
+ * pages?
+ */
 static bool
 is_like_ours(Relation relation, Relation index)
 {
 	Form_pg_index form = index->rd_index;
+	List	   *predicate = RelationGetIndexPredicate(index);
 
 	if (!form->indisvalid || index->rd_rel->relam != BTREE_AM_OID ||
-		RelationGetIndexPredicate(index) != NIL)
+		(predicate != NIL && !jo_index_is_by_page(predicate)))
 		return false;
 	for (int i = 0; i < form->indnkeyatts; i++)
 	{

@@ -18,6 +18,16 @@ extern Relation jo_index_open(Relation relation, AttrNumber first,
 							  AttrNumber second, LOCKMODE lockmode);
 
 /*
+ * True for the predicate of an index that has one entry for the rows that one
+ * flush of jo_append put on a page, not one a row: WHERE
+ * journey_orch._leads_page(column).  The predicate is true for every row; it is
+ * there because the planner must not take the index for one of all rows, and
+ * whoever fills it otherwise (REINDEX, UPDATE) makes it only larger.  Its reader
+ * looks at the whole page.
+ */
+extern bool jo_index_is_by_page(List *predicate);
+
+/*
  * Enters rows in every index that "relation" has, whatever its kind.  Made in
  * CurrentMemoryContext; not ended on error paths.
  */

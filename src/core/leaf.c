@@ -44,10 +44,12 @@ typedef struct Family
 	bool		is_log;			/* segmented, insert-only */
 	const char *index_columns;	/* of the index on each leaf, or NULL */
 	const char *index_suffix;	/* the same columns, for its name */
+	const char *index_predicate;	/* SQL, or NULL */
 } Family;
 
 static const Family families[JO_FAMILIES] = {
-	[JO_EVENT] = {"event", true, "xid, seq", "xid_seq"},
+	[JO_EVENT] = {"event", true, "xid, seq", "xid_seq",
+	SCHEMA "._leads_page(seq)"},
 	[JO_LANE_CURSOR] = {"lane_cursor", true, "batch", "batch"},
 	[JO_TIMER] = {"timer", true, "due_at, timer_id", "due_at_timer_id"},
 	[JO_STEP_LOG] = {"step_log", true, NULL, NULL},
@@ -377,8 +379,10 @@ append_leaf_commands(StringInfo sql, JoFamily family, int lane, int segment)
 					 f->is_log ? "autovacuum_vacuum_insert_threshold = -1"
 					 : "fillfactor = 70");
 	if (f->index_columns != NULL)
-		appendStringInfo(sql, "CREATE INDEX %s_%s ON " SCHEMA ".%s (%s);\n",
-						 name, f->index_suffix, name, f->index_columns);
+		appendStringInfo(sql, "CREATE INDEX %s_%s ON " SCHEMA ".%s (%s)%s%s;\n",
+						 name, f->index_suffix, name, f->index_columns,
+						 f->index_predicate == NULL ? "" : " WHERE ",
+						 f->index_predicate == NULL ? "" : f->index_predicate);
 	appendStringInfo(sql, "ALTER TABLE " SCHEMA ".%s ATTACH PARTITION "
 					 SCHEMA ".%s FOR VALUES ", f->name, name);
 	if (f->is_log)
