@@ -176,8 +176,8 @@ flush(JoAppend *append)
 
 	for (int i = 0; i < append->buffered; i++)
 	{
-		BlockNumber block =
-			ItemPointerGetBlockNumberNoCheck(&append->slots[i]->tts_tid);
+		ItemPointer tid = &append->slots[i]->tts_tid;
+		BlockNumber block = ItemPointerGetBlockNumberNoCheck(tid);
 
 		if (append->index_count > 0)
 			insert_index_entries(append, append->slots[i], block != last_block);

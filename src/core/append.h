@@ -5,14 +5,15 @@
  * Bypasses the SQL layer: no privileges, triggers or constraints are looked
  * at, because only our own tables, which have none, are written this way.
  * Rows are formed at once into the append's own memory and written by
- * table_multi_insert, at most JO_APPEND_ROWS at a time.
+ * table_multi_insert, at most JO_APPEND_ROWS 200at a time.
  */
 #ifndef JO_APPEND_H
 #define JO_APPEND_H
 
 #include "utils/rel.h"
 
-#define JO_APPEND_ROWS 200
+/* Few enough that the slots of all lanes together stay in a core's cache. */
+#define JO_APPEND_ROWS 100
 
 typedef struct JoAppend JoAppend;
 
