@@ -540,7 +540,7 @@ bool
 jo_lane_has_applied(int lane, const JoSnapshot *upto, Snapshot now)
 {
 	JoLaneCursor cursor;
-	WindowBounds bounds = {.s1 = &cursor.s1, .s2 = upto};
+	WindowBounds bounds = {.s1 = &cursor.s1,.s2 = upto};
 
 	jo_lane_cursor_read(lane, now, &cursor);
 	if (cursor.has_s2)

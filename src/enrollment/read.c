@@ -116,7 +116,7 @@ read_runs(JoBatch *batch, List *members)
 
 			bind_run(run);
 			member->now = Max(member->now, Min(run->arrived_at,
-												   batch->clock.now));
+											   batch->clock.now));
 		}
 	}
 	jo_live_close(live);
