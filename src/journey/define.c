@@ -178,7 +178,7 @@ subject(const char *name)
 		return "definition";
 	length = pg_mbcliplen(name, strlen(name), NAMEDATALEN);
 	return psprintf("definition of journey \"%.*s%s\"", length, name,
-					name[length] != '\0' ? "â147¦" : "");
+					name[length] != '\0' ? "â€¦" : "");
 }
 
 void
