@@ -131,7 +131,7 @@ value_text(const JsonbValue *value)
 				*c = ' ';
 		}
 		return psprintf("\"%s%s\"", text,
-						length < value->val.string.len ? "â175¦" : "");
+						length < value->val.string.len ? "â€¦" : "");
 	}
 	if (value->type == jbvBool)
 		return value->val.boolean ? "true" : "false";
