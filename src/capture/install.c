@@ -11,8 +11,8 @@
  * tables on foreign tables; logical replication fires row triggers only; and a
  * watch on a partition or child has to see rows that arrive through its
  * parent.  PostgreSQL itself clones row triggers to partitions; children of
- * plain inheritance get their own.  Where a subscription writes, row triggers
- * are ENABLE ALWAYS, because its workers run as replica.
+ * plain inheritance get their own.  Where a subscription writes, row and
+ * TRUNCATE triggers are ENABLE ALWAYS, because its workers run as replica.
  *
  * Triggers are ordinary ones, made through the catalog API as the extension's
  * owner: pg_dump carries them, they depend on journey_orch.capture() (so DROP
@@ -119,12 +119,22 @@ jo_watch_needs_rows(Oid relid)
 	return tree_is_replicated(tree);
 }
 
+/* When a trigger of this form fires in a tree. */
+static char
+fires_when(const TriggerForm *form, bool is_replicated)
+{
+	return is_replicated && (form->is_row || form->operation == 0) ?
+		TRIGGER_FIRES_ALWAYS : TRIGGER_FIRES_ON_ORIGIN;
+}
+
 /*
- * Our triggers on a relation as a set of forms; their OIDs in oids[], those
- * that PostgreSQL cloned from a partitioned table in the second set.
+ * Our own triggers on a relation, not those that PostgreSQL cloned from a
+ * partitioned table, as a set of forms; their OIDs in oids[].  One that fires
+ * at the wrong times is in *misfiring; one that somebody disabled is not.
  */
 static int
-present_forms(Oid relid, Oid function, Oid *oids, int *clones)
+present_forms(Oid relid, Oid function, bool is_replicated, Oid *oids,
+			  int *misfiring)
 {
 	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -132,7 +142,7 @@ present_forms(Oid relid, Oid function, Oid *oids, int *clones)
 	HeapTuple	tuple;
 	int			present = 0;
 
-	*clones = 0;
+	*misfiring = 0;
 	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
 	scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, NULL, 1,
@@ -141,20 +151,18 @@ present_forms(Oid relid, Oid function, Oid *oids, int *clones)
 	{
 		Form_pg_trigger row = (Form_pg_trigger) GETSTRUCT(tuple);
 
-		if (row->tgfoid != function)
+		if (row->tgfoid != function || OidIsValid(row->tgparentid))
 			continue;
 		for (int i = 0; i < FORM_COUNT; i++)
 		{
 			if (!(row->tgtype & forms[i].event) ||
 				TRIGGER_FOR_ROW(row->tgtype) != forms[i].is_row)
 				continue;
-			if (OidIsValid(row->tgparentid))
-				*clones |= 1 << i;
-			else
-			{
-				present |= 1 << i;
-				oids[i] = row->oid;
-			}
+			present |= 1 << i;
+			oids[i] = row->oid;
+			if (row->tgenabled != TRIGGER_DISABLED &&
+				row->tgenabled != fires_when(&forms[i], is_replicated))
+				*misfiring |= 1 << i;
 		}
 	}
 	systable_endscan(scan);
@@ -206,7 +214,7 @@ transition(const char *name, bool is_new)
 
 static void
 make_trigger(Relation relation, const TriggerForm *form, Oid function,
-			 char fires_when)
+			 char when)
 {
 	CreateTrigStmt *statement = makeNode(CreateTrigStmt);
 	bool		is_tree = form->is_row &&
@@ -232,18 +240,22 @@ make_trigger(Relation relation, const TriggerForm *form, Oid function,
 
 	CreateTriggerFiringOn(statement, NULL, RelationGetRelid(relation),
 						  InvalidOid, InvalidOid, InvalidOid, function,
-						  InvalidOid, NULL, false, false, fires_when);
+						  InvalidOid, NULL, false, false, when);
 	CommandCounterIncrement();
 }
 
-/* Drop the triggers of "relid" that no watch asks for; returns those wanted. */
+/*
+ * Drop the triggers of "relid" that no watch asks for, or that fire at the
+ * wrong times; returns those wanted.
+ */
 static int
-drop_unwanted(Oid relid, Oid function)
+drop_unwanted(Oid relid, Oid function, bool is_replicated)
 {
 	Relation	relation = table_open(relid, ShareRowExclusiveLock);
 	Oid			oids[FORM_COUNT];
-	int			clones;
-	int			present = present_forms(relid, function, oids, &clones);
+	int			misfiring;
+	int			present = present_forms(relid, function, is_replicated, oids,
+										&misfiring);
 	int			wanted = forms_of_watches(jo_watched_relation(relation),
 										  relation);
 
@@ -252,7 +264,7 @@ drop_unwanted(Oid relid, Oid function)
 	{
 		ObjectAddress trigger;
 
-		if (!(present & ~wanted & (1 << i)))
+		if (!(present & (misfiring | ~wanted) & (1 << i)))
 			continue;
 		ObjectAddressSet(trigger, TriggerRelationId, oids[i]);
 		performDeletion(&trigger, DROP_RESTRICT, 0);
@@ -262,18 +274,18 @@ drop_unwanted(Oid relid, Oid function)
 }
 
 static void
-make_missing(Oid relid, Oid function, int wanted, char row_fires_when)
+make_missing(Oid relid, Oid function, bool is_replicated, int wanted)
 {
 	Relation	relation = table_open(relid, NoLock);
 	Oid			oids[FORM_COUNT];
-	int			clones;
-	int			present = present_forms(relid, function, oids, &clones);
+	int			misfiring;
+	int			present = present_forms(relid, function, is_replicated, oids,
+										&misfiring);
 
 	for (int i = 0; i < FORM_COUNT; i++)
 		if (wanted & ~present & (1 << i))
 			make_trigger(relation, &forms[i], function,
-						 forms[i].is_row ?
-						 row_fires_when : TRIGGER_FIRES_ON_ORIGIN);
+						 fires_when(&forms[i], is_replicated));
 	table_close(relation, NoLock);
 }
 
@@ -281,8 +293,7 @@ void
 jo_triggers_install(Oid relid)
 {
 	List	   *tree = find_all_inheritors(relid, ShareRowExclusiveLock, NULL);
-	char		row_fires_when = tree_is_replicated(tree) ?
-	TRIGGER_FIRES_ALWAYS : TRIGGER_FIRES_ON_ORIGIN;
+	bool		is_replicated = tree_is_replicated(tree);
 	Oid			function = capture_function();
 	int		   *wanted = palloc(list_length(tree) * sizeof(int));
 	JoRunAs		run_as;
@@ -292,10 +303,11 @@ jo_triggers_install(Oid relid)
 
 	/* From the leaves up, so that a clone finds its name free below. */
 	for (int i = list_length(tree) - 1; i >= 0; i--)
-		wanted[i] = drop_unwanted(list_nth_oid(tree, i), function);
+		wanted[i] = drop_unwanted(list_nth_oid(tree, i), function,
+								  is_replicated);
 	for (int i = 0; i < list_length(tree); i++)
-		make_missing(list_nth_oid(tree, i), function, wanted[i],
-					 row_fires_when);
+		make_missing(list_nth_oid(tree, i), function, is_replicated,
+					 wanted[i]);
 
 	jo_watch_cache_end();
 	jo_run_as_end(&run_as);
