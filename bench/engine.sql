@@ -8,4 +8,5 @@ SELECT coalesce(sum(bench.cpu(pid)), 0) AS cpu FROM pg_stat_activity WHERE backe
 SELECT journey_orch.stop_worker() \g /dev/null
 SELECT :wall, :cpu, :bytes
  WHERE :'settled' = 't'
-   AND (SELECT entered = :journeys AND ended = :journeys FROM journey_orch.journey_status WHERE journey = 'welcome');
+   AND (SELECT entered = :journeys AND ended = :journeys FROM journey_orch.journey_status WHERE journey = 'welcome')
+   AND (SELECT count(*) = :journeys FROM journey_orch.message_status);

@@ -52,6 +52,8 @@ line()
 
 median() { sort -g | awk '{ v[NR] = $1 } END { print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 quotient() { awk "BEGIN { printf \"%.2f\", $1 / $2 }"; }
+# ratio_of A B: the median of the rounds' quotients of two files of numbers.
+ratio_of() { paste -d' ' "$1" "$2" | awk '{ print $1 / $2 }' | median | xargs printf '%.2f'; }
 whole() { printf '%.0f' "$1"; }
 
 # bulk TABLE: microseconds a row of one INSERT … SELECT, wall and server CPU.
@@ -94,18 +96,19 @@ bench_capture()
 		done
 	done
 	for table in bare ignored matched; do
-		declare "wall_$table=$(cut -d'|' -f1 "$work/bulk_$table" | median)"
-		declare "cpu_$table=$(cut -d'|' -f2 "$work/bulk_$table" | median)"
-		declare "tps_$table=$(median <"$work/tps_$table")"
+		cut -d'|' -f1 "$work/bulk_$table" >"$work/wall_$table"
+		cut -d'|' -f2 "$work/bulk_$table" >"$work/cpu_$table"
+		declare "wall_$table=$(median <"$work/wall_$table")" "cpu_$table=$(median <"$work/cpu_$table")" \
+			"tps_$table=$(median <"$work/tps_$table")"
 	done
-	line insert_bulk "$(quotient 1000000 $wall_bare)" rows/s 1.00 -
-	line capture_bulk_ignored "$(quotient 1000000 $wall_ignored)" rows/s "$(quotient $wall_bare $wall_ignored)" 'ratio>=0.90'
-	line capture_bulk_ignored_cpu "$(awk "BEGIN { printf \"%.2f\", $cpu_ignored - $cpu_bare }")" us/row "$(quotient $cpu_ignored $cpu_bare)" 'value<=0.5'
-	line capture_bulk_matched "$(quotient 1000000 $wall_matched)" rows/s "$(quotient $wall_bare $wall_matched)" 'ratio>=0.60'
-	line capture_bulk_matched_cpu "$(awk "BEGIN { printf \"%.2f\", $cpu_matched - $cpu_bare }")" us/row "$(quotient $cpu_matched $cpu_bare)" -
+	line insert_bulk "$(whole "$(quotient 1000000 $wall_bare)")" rows/s 1.00 -
+	line capture_bulk_ignored "$(whole "$(quotient 1000000 $wall_ignored)")" rows/s "$(ratio_of "$work/wall_bare" "$work/wall_ignored")" 'ratio>=0.90'
+	line capture_bulk_ignored_cpu "$(awk "BEGIN { printf \"%.2f\", $cpu_ignored - $cpu_bare }")" us/row "$(ratio_of "$work/cpu_ignored" "$work/cpu_bare")" 'value<=0.5'
+	line capture_bulk_matched "$(whole "$(quotient 1000000 $wall_matched)")" rows/s "$(ratio_of "$work/wall_bare" "$work/wall_matched")" 'ratio>=0.60'
+	line capture_bulk_matched_cpu "$(awk "BEGIN { printf \"%.2f\", $cpu_matched - $cpu_bare }")" us/row "$(ratio_of "$work/cpu_matched" "$work/cpu_bare")" -
 	line insert_single "$(whole "$tps_bare")" rows/s 1.00 -
-	line capture_single_ignored "$(whole "$tps_ignored")" rows/s "$(quotient "$tps_ignored" "$tps_bare")" 'ratio>=0.95'
-	line capture_single_matched "$(whole "$tps_matched")" rows/s "$(quotient "$tps_matched" "$tps_bare")" 'ratio>=0.85'
+	line capture_single_ignored "$(whole "$tps_ignored")" rows/s "$(ratio_of "$work/tps_ignored" "$work/tps_bare")" 'ratio>=0.95'
+	line capture_single_matched "$(whole "$tps_matched")" rows/s "$(ratio_of "$work/tps_matched" "$work/tps_bare")" 'ratio>=0.85'
 }
 
 # Journeys of one worker: all events are captured while no worker runs.

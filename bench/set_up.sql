@@ -5,5 +5,4 @@ CREATE SCHEMA bench;
 -- CPU seconds this backend, or another process of the server, has used.
 CREATE FUNCTION bench.cpu(pid integer) RETURNS numeric
 LANGUAGE sql VOLATILE
-RETURN (SELECT (field[12]::numeric + field[13]::numeric) / 100
-          FROM (SELECT string_to_array(regexp_replace(pg_read_file(format('/proc/%s/stat', pid)), '^.*\) ', ''), ' ') AS field) AS stat);
+RETURN split_part(pg_read_file(format('/proc/%s/schedstat', pid)), ' ', 1)::numeric / 1000000000;
