@@ -159,7 +159,7 @@ INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('verify', 'NULL', '22004', 'NULL', true), ('verify', '''nope''', '22023', '"nope"', true), ('verify', '''''', '22023', '""', true);
 
 BEGIN;
-SELECT plan(7 + (SELECT count(*)::int FROM refusal));
+SELECT plan(10 + (SELECT count(*)::int FROM refusal));
 CREATE ROLE bad_input_nobody;
 CREATE ROLE bad_input_author IN ROLE journey_orch_author, journey_orch_relay;
 GRANT USAGE ON SCHEMA journey_orch TO bad_input_nobody, bad_input_author;
@@ -199,6 +199,14 @@ SELECT is(sqlstate_of(sql, 'SET LOCAL ROLE bad_input_author'), '42501', title)
   FROM (VALUES ($$SELECT journey_orch.watch('orders', 'x', 'NEW.customer_id')$$, 'an author may watch his own tables only'),
                ($$SELECT journey_orch.bind_customer('customer', 'id')$$, 'and bind what he may read'),
                ($$SELECT * FROM journey_orch.claim('email', 'me')$$, 'and a relay claims from channels granted to it')) AS c (sql, title);
+
+-- A row without a customer is recorded, and the statement that wrote it succeeds.
+SELECT journey_orch.watch('orders', 'ordered', 'NEW.customer_id', condition_sql => '100 / NEW.amount > 0') \gset _
+SELECT lives_ok($$INSERT INTO orders VALUES (1, NULL, 1), (2, '', 1), (3, repeat('x', 1001), 1), (4, '1', 0), (5, '1', 1)$$,
+  'an expression that yields NULL, or raises, does not fail the statement');
+SELECT is((SELECT string_agg(row_key || ' ' || sqlstate, ', ' ORDER BY row_key) FROM journey_orch.capture_error), '1 22004, 2 22023, 3 22001, 4 22012',
+  'each such row is recorded');
+SELECT is((SELECT count(*) FROM journey_orch.event WHERE name = 'ordered'), 1::bigint, 'and the good row is captured');
 
 -- After all that the session still works.
 SELECT count(*) FROM journey_orch.publish('j') \gset _
