@@ -16,7 +16,7 @@ SELECT 'To:      ' || address || E'\nSubject: ' || subject || E'\n\n' || body
 \echo '== The journeys'
 SELECT journey, version, state, entered, active, ended, converted, parked FROM journey_orch.journey_status ORDER BY journey;
 \echo '== The funnel of abandoned_cart'
-SELECT step, entered, departed, waiting, round(100 * share_of_start, 1) AS "% of start", round(100 * share_of_previous, 1) AS "% of previous"
+SELECT step, entered, departed, waiting, round(100 * share_of_start, 1) AS "% of start"
   FROM journey_orch.funnel WHERE journey = 'abandoned_cart' ORDER BY position;
 \echo '== How runs ended'
 SELECT journey, reason, enrollments FROM journey_orch.exit_reason ORDER BY journey, enrollments DESC;
