@@ -127,3 +127,12 @@ INSERT INTO purchase VALUES (9, 1, 'i', 5);
 RESET statement_timeout;
 SELECT count(*) AS rows FROM purchase WHERE id = 9;
 SELECT count(*) AS errors FROM error;
+SELECT journey_orch.unwatch('purchase', 'slow');
+
+-- A function that only imitates a cancel, a shutdown, lack of memory or a
+-- serialization failure fails its own row, and not the user's statement
+CREATE FUNCTION imitate(text) RETURNS text STABLE LANGUAGE plpgsql AS
+  $$BEGIN RAISE 'no % here', $1 USING ERRCODE = $1; END$$;
+SELECT journey_orch.watch('purchase', 'imitated', 'public.imitate(NEW.customer)');
+INSERT INTO purchase SELECT 10 + n, 1, code, 5 FROM unnest('{57014,57P01,53200,53100,40001}'::text[]) WITH ORDINALITY AS c (code, n);
+SELECT row_key, sqlstate, message FROM error WHERE event = 'imitated';

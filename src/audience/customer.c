@@ -348,13 +348,28 @@ reset_customers(JoCustomer *customers, int n, bool exists)
 }
 
 /*
+ * True for failures that pass: transaction rollback, lack of resources, locks;
+ * not when a function of the relation only raises their SQLSTATE.
+ */
+static bool
+is_passing(const ErrorData *edata)
+{
+	int			category = ERRCODE_TO_CATEGORY(edata->sqlerrcode);
+
+	return !jo_error_is_quoted(edata) &&
+		(category == ERRCODE_TRANSACTION_ROLLBACK ||
+		 category == ERRCODE_INSUFFICIENT_RESOURCES ||
+		 category == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE);
+}
+
+/*
  * Load a group in one subtransaction.  Returns NULL, or the error, and no
  * customer filled then; raises it instead when "may_raise" or when it is an
- * interrupt.
+ * interrupt.  "passes": the error will pass by itself.
  */
 static JoError *
 load_group(const JoBinding *binding, uint64 generation,
-		   JoCustomer *customers, int n, bool may_raise)
+		   JoCustomer *customers, int n, bool may_raise, bool *passes)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner resource_owner = CurrentResourceOwner;
@@ -370,13 +385,16 @@ load_group(const JoBinding *binding, uint64 generation,
 	PG_CATCH();
 	{
 		ErrorData  *edata;
+		bool		is_raised;
 
 		MemoryContextSwitchTo(context);
 		edata = CopyErrorData();
+		is_raised = may_raise || jo_error_is_interrupt(edata);
+		*passes = is_passing(edata);
 		error = jo_error_capture();
 		leave(context, resource_owner);
 		reset_customers(customers, n, false);
-		if (may_raise || jo_error_is_interrupt(edata->sqlerrcode))
+		if (is_raised)
 			ReThrowError(edata);
 	}
 	PG_END_TRY();
@@ -394,6 +412,7 @@ blame_rows(const JoBinding *binding, uint64 generation,
 {
 	int			half = n / 2;
 	int			count = 0;
+	bool		passes;
 
 	if (n == 1)
 	{
@@ -401,22 +420,15 @@ blame_rows(const JoBinding *binding, uint64 generation,
 		return 1;
 	}
 
-	error = load_group(binding, generation, customers, half, false);
+	error = load_group(binding, generation, customers, half, false,
+					   &passes);
 	if (error != NULL)
 		count += blame_rows(binding, generation, customers, half, error);
-	error = load_group(binding, generation, customers + half, n - half, false);
+	error = load_group(binding, generation, customers + half, n - half, false,
+					   &passes);
 	if (error != NULL)
 		count += blame_rows(binding, generation, customers + half, n - half, error);
 	return count;
-}
-
-/* True for failures that pass: transaction rollback, lack of resources, locks. */
-static bool
-is_passing(const JoError *error)
-{
-	return strncmp(error->sqlstate, "40", 2) == 0 ||
-		strncmp(error->sqlstate, "53", 2) == 0 ||
-		strncmp(error->sqlstate, "55", 2) == 0;
 }
 
 /*
@@ -430,6 +442,8 @@ jo_customer_load(JoCustomer *customers, int n, JoError **error)
 	const JoBinding *binding;
 	JoError    *failure;
 	uint64		generation;
+	bool		passes = false;
+	bool		ignored;
 
 	if (error != NULL)
 		*error = NULL;
@@ -441,10 +455,12 @@ jo_customer_load(JoCustomer *customers, int n, JoError **error)
 		return;
 	}
 
-	failure = load_group(binding, generation, customers, n, error == NULL);
+	failure = load_group(binding, generation, customers, n, error == NULL,
+						 &passes);
 	if (failure != NULL &&
-		(is_passing(failure) ||
-		 load_group(binding, generation, customers, 0, false) != NULL ||
+		(passes ||
+		 load_group(binding, generation, customers, 0, false,
+					&ignored) != NULL ||
 		 (blame_rows(binding, generation, customers, n, failure) == n && n > 1)))
 	{
 		reset_customers(customers, n, false);

@@ -17,13 +17,19 @@
 #include "capture/internal.h"
 #include "core/run_as.h"
 
-/* True for errors that must reach the user whatever we were doing. */
+/*
+ * True for errors that must reach the user whatever we were doing.  An author's
+ * function that raises with one of these SQLSTATEs only imitates them.
+ */
 static bool
-must_be_raised(int sqlstate)
+must_be_raised(const ErrorData *edata)
 {
-	return jo_error_is_interrupt(sqlstate) ||
-		sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE ||
-		ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_INSUFFICIENT_RESOURCES;
+	if (jo_error_is_interrupt(edata))
+		return true;
+	return !jo_error_is_quoted(edata) &&
+		(edata->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
+		 ERRCODE_TO_CATEGORY(edata->sqlerrcode) ==
+		 ERRCODE_INSUFFICIENT_RESOURCES);
 }
 
 JoError *
@@ -58,15 +64,14 @@ jo_guard(JoGuarded body, void *arg, Oid owner)
 	}
 	PG_CATCH();
 	{
-		bool		is_raised = must_be_raised(geterrcode());
-		ErrorData  *edata = NULL;
+		ErrorData  *edata;
+		bool		is_raised;
 
 		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		is_raised = must_be_raised(edata);
 		if (is_raised)
-		{
-			edata = CopyErrorData();
 			FlushErrorState();
-		}
 		else
 			error = jo_error_capture();
 

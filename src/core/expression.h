@@ -177,9 +177,18 @@ extern void jo_expression_pin_settings(void);
 
 /*
  * True for what must never become a row's error: cancel (statement_timeout
- * too), shutdown, out of memory.
+ * too), shutdown, out of memory, when it was the server that raised it.  Ask
+ * before FlushErrorState(), which may free what tells where that was.
  */
-extern bool jo_error_is_interrupt(int sqlerrcode);
+extern bool jo_error_is_interrupt(const ErrorData *edata);
+
+/*
+ * True when the error's text was handed in from outside of the C code that
+ * raised it: RAISE, a procedural language or a foreign server repeating what
+ * it was told.  Its SQLSTATE is then somebody's choice, and no fact.  Ask
+ * before FlushErrorState().
+ */
+extern bool jo_error_is_quoted(const ErrorData *edata);
 
 /* Copy of the current error as a JoError in CurrentMemoryContext (call it in a
  * PG_CATCH block after switching context; flushes the error state). */

@@ -11,8 +11,11 @@
  * Interrupts are not row errors: cancel (statement_timeout included), shutdown,
  * loss of the database and lack of memory pass through, because the row is not
  * to blame and a second try must be possible.  Deadlocks, serialization
- * failures and lock timeouts are row errors with their SQLSTATE, and the
- * engine decides whether to try the row again.
+ * failures and lock timeouts are row errors with their SQLSTATE.
+ *
+ * A SQLSTATE alone says nothing: an author's RAISE may name any.  Whoever takes
+ * an imitation for an interrupt stops a lane for ever, or fails the statement
+ * of a user who changed a row.  So where the error was raised decides, too.
  */
 #include "postgres.h"
 
@@ -119,33 +122,43 @@ ErrorData *
 jo_sandbox_failed(JoSandbox *sandbox)
 {
 	ErrorData  *edata;
+	bool		is_interrupt;
 
 	MemoryContextSwitchTo(sandbox->context);
 	edata = CopyErrorData();
+	is_interrupt = jo_error_is_interrupt(edata);
 	FlushErrorState();
 	roll_back(sandbox);
 
-	if (jo_error_is_interrupt(edata->sqlerrcode))
+	if (is_interrupt)
 		ReThrowError(edata);
 	return edata;
 }
 
 bool
-jo_error_is_interrupt(int sqlerrcode)
+jo_error_is_quoted(const ErrorData *edata)
 {
-	switch (sqlerrcode)
-	{
-		case ERRCODE_QUERY_CANCELED:
-		case ERRCODE_ADMIN_SHUTDOWN:
-		case ERRCODE_CRASH_SHUTDOWN:
-		case ERRCODE_CANNOT_CONNECT_NOW:
-		case ERRCODE_DATABASE_DROPPED:
-		case ERRCODE_IDLE_SESSION_TIMEOUT:
-		case ERRCODE_OUT_OF_MEMORY:
-			return true;
-		default:
-			return false;
-	}
+	if (edata->message_id != NULL)
+		return strcmp(edata->message_id, "%s") == 0;
+
+	/* a parallel worker's error arrives without its format */
+	return edata->funcname != NULL &&
+		strcmp(edata->funcname, "exec_stmt_raise") == 0;
+}
+
+bool
+jo_error_is_interrupt(const ErrorData *edata)
+{
+	/* "out of memory" of an allocator, "out of shared memory" of the locks */
+	if (edata->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
+		return !jo_error_is_quoted(edata);
+
+	/* cancel and timeout, and a parallel worker's answer to SIGTERM */
+	return ERRCODE_TO_CATEGORY(edata->sqlerrcode) ==
+		ERRCODE_OPERATOR_INTERVENTION &&
+		edata->funcname != NULL && edata->filename != NULL &&
+		strcmp(edata->funcname, "ProcessInterrupts") == 0 &&
+		strcmp(edata->filename, "postgres.c") == 0;
 }
 
 static char *
