@@ -130,28 +130,47 @@ bench_engine()
 	line journeys_one_worker_wal "$(awk "BEGIN { printf \"%.0f\", $bytes / $journeys }")" B/journey - -
 }
 
-bench_latency()
+# latency RATE COUNT: p50|p99|events a second of COUNT events at RATE a second
+# (0: as fast as they go), each through worker and relay.
+latency()
 {
-	local relay p50 p99 count rate=${RATE:-1000}
+	local relay result throttle=()
 
+	[ "$1" = 0 ] || throttle=(-R "$1")
 	new_database latency
 	run_file journey.sql -d "$db" >/dev/null
 	sql -d "$db" -c 'SELECT journey_orch.start_worker()' >/dev/null
+	run_file relay.sql -d "$db" -v events="$2" >/dev/null &
+	relay=$!
+	as_user pgbench -n -c 4 -j 1 -t $(($2 / 4)) ${throttle[@]+"${throttle[@]}"} -f "$work/signup.sql" "$db" >/dev/null 2>&1
+	wait $relay
+	result=$(sql -d "$db" -c "SELECT round(percentile_cont(0.5) WITHIN GROUP (ORDER BY ms)::numeric, 2),
+		round(percentile_cont(0.99) WITHIN GROUP (ORDER BY ms)::numeric, 2),
+		round(count(*) / (SELECT extract(epoch FROM max(at) - min(pg_xact_commit_timestamp(signup.xmin)))
+		                    FROM bench.received JOIN bench.signup USING (id))), count(*) FROM bench.latency")
+	[ "${result##*|}" = "$2" ] || die "latency: ${result##*|} messages of $2 events"
+	sql -d "$db" -c 'SELECT journey_orch.stop_worker()' >/dev/null
+	as_user dropdb --force "$db"
+	echo "${result%|*}"
+}
+
+bench_latency()
+{
+	local p50 p99 capacity rate=${RATE:-1000}
+
 	cat >"$work/signup.sql" <<-'END'
 		\set customer random(1, 100000)
 		INSERT INTO bench.signup (customer, amount) VALUES (:customer::text, 1);
 	END
 	chmod a+r "$work/signup.sql"
-	run_file relay.sql -d "$db" -v events="$events" >/dev/null &
-	relay=$!
-	as_user pgbench -n -c 4 -j 1 -t $((events / 4)) -R "$rate" -f "$work/signup.sql" "$db" >/dev/null 2>&1
-	wait $relay
-	IFS='|' read -r p50 p99 count < <(sql -d "$db" -c "SELECT round(percentile_cont(0.5) WITHIN GROUP (ORDER BY ms)::numeric, 2),
-		round(percentile_cont(0.99) WITHIN GROUP (ORDER BY ms)::numeric, 2), count(*) FROM bench.latency")
-	[ "$count" = "$events" ] || die "latency: $count messages of $events events"
+	IFS='|' read -r p50 p99 capacity < <(latency "$rate" "$events")
 	line "commit_to_claim_p50@$rate/s" "$p50" ms - 'value<=10'
 	line "commit_to_claim_p99@$rate/s" "$p99" ms - -
-	sql -d "$db" -c 'SELECT journey_orch.stop_worker()' >/dev/null
+	IFS='|' read -r p50 p99 capacity < <(latency 0 $((4 * events)))
+	line commit_to_claim_capacity "$capacity" events/s - -
+	IFS='|' read -r p50 p99 capacity < <(latency $((capacity / 2)) $((4 * events)))
+	line commit_to_claim_p50@half "$p50" ms - -
+	line commit_to_claim_p99@half "$p99" ms - -
 }
 
 # drain BATCH COUNT SCRIPT: messages a second of one client.
@@ -204,5 +223,5 @@ for part in "${parts[@]}"; do
 		capture | engine | latency | drain) "bench_$part" ;;
 		*) die "unknown part: $part" ;;
 	esac
-	as_user dropdb --force "$part"
+	as_user dropdb --if-exists --force "$part" 2>/dev/null
 done

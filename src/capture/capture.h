@@ -97,7 +97,7 @@ extern JoLaneRing jo_lane_ring;
  * subtransactions); rung once at commit.  Bit i is lane i. */
 extern void jo_lane_mark(uint32 lanes);
 
-/* ---- reading (cursor.c, window.c) ---- */
+/* ---- reading (cursor.c, window.c, pending.c) ---- */
 
 typedef struct JoLaneCursor
 {
@@ -152,14 +152,32 @@ extern int	jo_event_window_read(JoLaneCursor *cursor, Snapshot snapshot,
 extern int	jo_event_pending_read(const JoLaneCursor *cursor, Snapshot snapshot,
 								  JoEvent **events);
 
-/* True when the lane has applied every event visible to "snapshot". */
-extern bool jo_lane_is_fresh(int lane, Snapshot snapshot);
-
 /*
  * True when the lane, as "now" sees it, has applied every event that had been
  * committed when "upto" was taken (jo_snapshot_take in snapshot.h).
  */
 extern bool jo_lane_has_applied(int lane, const JoSnapshot *upto, Snapshot now);
+
+/*
+ * The customers of the events that a snapshot sees and the lane has not
+ * applied: hashes, sorted, so that another customer may seem to be among them
+ * but never the other way round.
+ */
+typedef struct JoPendingCustomers
+{
+	bool		is_everybody;	/* too many to tell, or an event of nobody */
+	int			count;
+	uint64	   *hashes;
+} JoPendingCustomers;
+
+/* In CurrentMemoryContext.  Events of the own transaction do not count. */
+extern void jo_pending_customers_read(JoPendingCustomers *pending, int lane,
+									  Snapshot snapshot);
+extern bool jo_pending_customers_include(const JoPendingCustomers *pending,
+										 const text *customer);
+
+/* Free what reading allocated. */
+extern void jo_pending_customers_free(JoPendingCustomers *pending);
 
 extern void jo_capture_init(void);
 

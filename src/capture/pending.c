@@ -10,9 +10,18 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
+#include "capture/event_columns.h"
 #include "capture/window_scan.h"
+#include "core/lane.h"
+
+/*
+ * Of a lane that is further behind than this (events, or pages of the log) it
+ * is not asked who the events belong to.  Reading so many takes 4 ms.
+ */
+#define MAX_PENDING 10000
 
 int
 jo_event_pending_read(const JoLaneCursor *cursor, Snapshot snapshot,
@@ -48,11 +57,81 @@ jo_lane_has_applied(int lane, const JoSnapshot *upto, Snapshot now)
 	return !jo_window_has_event(lane, &bounds, now);
 }
 
-bool
-jo_lane_is_fresh(int lane, Snapshot snapshot)
+static int
+compare_hashes(const void *a, const void *b)
 {
+	uint64		left = *(const uint64 *) a;
+	uint64		right = *(const uint64 *) b;
+
+	return (left > right) - (left < right);
+}
+
+/* Note the customers of the listed events that "snapshot" sees. */
+static void
+read_customers(JoPendingCustomers *pending, JoWindowList *list, int lane,
+			   Snapshot snapshot)
+{
+	JoWindowFetcher fetcher = {lane, snapshot};
+
+	pending->hashes = palloc(Max(1, list->count) * sizeof(uint64));
+	for (int i = 0; i < list->count; i++)
+	{
+		TupleTableSlot *slot;
+		text	   *customer;
+
+		CHECK_FOR_INTERRUPTS();
+		slot = jo_window_fetch(&fetcher, &list->entries[i]);
+		if (slot == NULL)
+			continue;
+		customer = DatumGetTextPP(slot->tts_values[EVENT_CUSTOMER_ID]);
+		if (VARSIZE_ANY_EXHDR(customer) == 0)
+			pending->is_everybody = true;
+		pending->hashes[pending->count++] =
+			jo_lane_hash(VARDATA_ANY(customer), VARSIZE_ANY_EXHDR(customer));
+	}
+	jo_window_fetch_end(&fetcher);
+	qsort(pending->hashes, pending->count, sizeof(uint64), compare_hashes);
+}
+
+void
+jo_pending_customers_read(JoPendingCustomers *pending, int lane,
+						  Snapshot snapshot)
+{
+	JoWindowList list = {.give_up = MAX_PENDING};
+	JoLaneCursor cursor;
+	JoWindowBounds bounds;
 	JoSnapshot	upto;
 
+	memset(pending, 0, sizeof(JoPendingCustomers));
 	jo_snapshot_take(snapshot, &upto);
-	return jo_lane_has_applied(lane, &upto, snapshot);
+	jo_lane_cursor_read(lane, snapshot, &cursor);
+	jo_window_bounds_pending(&bounds, &cursor, &upto);
+	jo_window_collect(&list, lane, &bounds, snapshot);
+	if (list.is_partial)
+		pending->is_everybody = true;
+	else if (list.count > 0)
+		read_customers(pending, &list, lane, snapshot);
+	if (list.entries != NULL)
+		pfree(list.entries);
+}
+
+bool
+jo_pending_customers_include(const JoPendingCustomers *pending,
+							 const text *customer)
+{
+	uint64		hash;
+
+	if (pending->is_everybody || pending->count == 0)
+		return pending->is_everybody;
+	hash = jo_lane_hash(VARDATA_ANY(customer), VARSIZE_ANY_EXHDR(customer));
+	return bsearch(&hash, pending->hashes, pending->count, sizeof(uint64),
+				   compare_hashes) != NULL;
+}
+
+void
+jo_pending_customers_free(JoPendingCustomers *pending)
+{
+	if (pending->hashes != NULL)
+		pfree(pending->hashes);
+	pending->hashes = NULL;
 }

@@ -12,9 +12,10 @@
  * A claim whose lease ran out is taken apart before anything new is handed out
  * (claim_expired.c).
  *
- * A lane that has not applied every event that the snapshot sees hands out
- * nothing, because such an event may withdraw the message
- * (test/isolation/specs/claim_fresh).  It keeps its place.
+ * A customer who has an event that the snapshot sees and his lane has not
+ * applied gets nothing, because such an event may withdraw the message
+ * (test/isolation/specs/claim_fresh).  The lane keeps its place before his
+ * first message, so that its messages go out in order.
  *
  * Everything is appended, in this transaction; a claim of nothing appends
  * nothing.  A crash before its commit is on disk forgets the claim, and the
@@ -77,16 +78,23 @@ jo_claiming_add_event(JoClaiming *claiming)
 }
 
 bool
-jo_claiming_is_fresh(JoClaiming *claiming, int lane)
+jo_claiming_is_fresh(JoClaiming *claiming, TupleTableSlot *slot)
 {
+	int			lane = DatumGetInt16(slot->tts_values[OUTBOX_LANE]);
+
 	if (jo_claim_freshness < 0)
 		return true;
-	if (claiming->lane_state[lane] == 0)
-		claiming->lane_state[lane] =
-			jo_lane_is_fresh(lane, claiming->snapshot) ? 'f' : 's';
-	if (claiming->lane_state[lane] == 's')
-		claiming->left_out = true;
-	return claiming->lane_state[lane] == 'f';
+	if (claiming->pending[lane] == NULL)
+	{
+		claiming->pending[lane] = palloc(sizeof(JoPendingCustomers));
+		jo_pending_customers_read(claiming->pending[lane], lane,
+								  claiming->snapshot);
+	}
+	if (!jo_pending_customers_include(claiming->pending[lane],
+									  jo_slot_text(slot, OUTBOX_CUSTOMER_ID)))
+		return true;
+	claiming->left_out = true;
+	return false;
 }
 
 /* Note that a message at this position is held. */
@@ -163,13 +171,14 @@ take_from_lane(JoClaiming *claiming, int lane)
 	TupleTableSlot *slot = jo_outbox_scan_next(scan);
 	JoGate	   *gate = NULL;
 
-	if (slot != NULL && jo_claiming_is_fresh(claiming, lane))
-		gate = jo_gate_begin(lane, claiming->clock, claiming->snapshot);
-	while (gate != NULL && slot != NULL)
+	while (slot != NULL && jo_claiming_is_fresh(claiming, slot))
 	{
-		JoGateVerdict verdict = jo_gate_check(gate, slot);
+		JoGateVerdict verdict;
 
 		CHECK_FOR_INTERRUPTS();
+		if (gate == NULL)
+			gate = jo_gate_begin(lane, claiming->clock, claiming->snapshot);
+		verdict = jo_gate_check(gate, slot);
 		*position = jo_slot_int64(slot, OUTBOX_POSITION) + 1;
 		if (verdict == JO_GATE_PASSED)
 			jo_claiming_hold(claiming, slot, 0);
@@ -221,13 +230,18 @@ start_again(JoClaiming *claiming, const JoClaiming *fresh)
 {
 	int64		claim_id = claiming->claim.claim_id;
 
+	for (int lane = 0; lane < JO_LANES; lane++)
+	{
+		if (claiming->pending[lane] != NULL)
+			jo_pending_customers_free(claiming->pending[lane]);
+	}
 	*claiming = *fresh;
 	claiming->claim.claim_id = claim_id;
 }
 
 /*
- * Gather, and while nothing can be handed out because lanes are behind, wait
- * for them a moment.  The snapshot that counts stays registered.
+ * Gather, and while nothing can be handed out because events are pending, wait
+ * for their lanes a moment.  The snapshot that counts stays registered.
  */
 static void
 gather_when_fresh(JoClaiming *claiming)

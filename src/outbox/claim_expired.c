@@ -47,7 +47,7 @@ offer_again(JoClaiming *claiming, JoLoss *loss)
 
 		CHECK_FOR_INTERRUPTS();
 		if (loss->claim->fates[scan.place] != JO_FATE_HELD ||
-			!jo_claiming_is_fresh(claiming, range->lane))
+			!jo_claiming_is_fresh(claiming, slot))
 			continue;
 		if (claiming->held.count >= Max(1, claiming->max_messages >>
 										Min(30, 2 * tries)))

@@ -42,8 +42,8 @@ typedef struct JoClaiming
 	JoEvent    *events;
 	int			nevents;
 	int			events_room;
-	char		lane_state[JO_LANES];	/* 0: not looked at, 'f'resh, 's'tale */
-	bool		left_out;		/* a lane with messages was stale */
+	JoPendingCustomers *pending[JO_LANES];	/* NULL: not looked at */
+	bool		left_out;		/* a message waits for a pending event */
 	bool		is_full;		/* no more suspects this time */
 	JoFlush		flush;
 	ReturnSetInfo *result;
@@ -55,8 +55,9 @@ extern void jo_claiming_add_id(JoIdList *list, const pg_uuid_t *id);
 /* The next free event of those to append at the end. */
 extern JoEvent *jo_claiming_add_event(JoClaiming *claiming);
 
-/* Has the lane applied everything that the snapshot sees?  Asked once. */
-extern bool jo_claiming_is_fresh(JoClaiming *claiming, int lane);
+/* Has the attempt's lane applied every event of its customer that the snapshot
+ * sees? */
+extern bool jo_claiming_is_fresh(JoClaiming *claiming, TupleTableSlot *slot);
 
 /* Hand the attempt out; "tries" leases of it ran out before. */
 extern void jo_claiming_hold(JoClaiming *claiming, TupleTableSlot *slot,

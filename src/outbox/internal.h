@@ -107,6 +107,12 @@ jo_slot_int64(TupleTableSlot *slot, int column)
 	return DatumGetInt64(slot->tts_values[column]);
 }
 
+static inline text *
+jo_slot_text(TupleTableSlot *slot, int column)
+{
+	return DatumGetTextPP(slot->tts_values[column]);
+}
+
 /* How far WAL must be flushed for what is handed out. */
 typedef struct JoFlush
 {

@@ -21,8 +21,8 @@ static void
 define_claim_settings(void)
 {
 	DefineCustomIntVariable("journey_orch.claim_freshness",
-							"Sets how long claim() waits for a lane that has not applied every committed event.",
-							"A lane that is still behind then hands out nothing this time.  0 does not wait; -1 hands out without looking, so that a message may go out although the event that withdraws it is committed.",
+							"Sets how long claim() waits when all messages belong to customers with events that are not applied.",
+							"Such a message, and those behind it in its lane, then wait for the next call.  0 does not wait; -1 hands out without looking, so that a message may go out although the event that withdraws it is committed.",
 							&jo_claim_freshness,
 							100, -1, 60000,
 							PGC_SUSET, GUC_UNIT_MS,

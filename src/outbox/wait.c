@@ -6,10 +6,10 @@
  * snapshot, so that a waiting relay holds back no vacuum; therefore it is a
  * procedure and cannot be called inside a transaction block.
  *
- * "Work" is what claim() would hand out now, gates left aside: a message at or
- * after the channel's position in a lane that has applied every event, or a
- * claim whose lease ran out.  The bell (bell.c) wakes it at the commit that
- * enqueues; a lane that is behind and a lease that will run out are looked at
+ * "Work" is what claim() would hand out now, gates left aside: the first message
+ * at or after the channel's position in a lane, if no event of its customer is
+ * pending, or a claim whose lease ran out.  The bell (bell.c) wakes it at the commit that
+ * enqueues; a pending event and a lease that will run out are looked at
  * again in time.  Without the bell it polls, faster at first.
  *
  * Being a procedure that commits, it cannot carry SET search_path; its own SQL
@@ -35,7 +35,7 @@
 
 PG_FUNCTION_INFO_V1(journey_orch_wait_for_messages);
 
-/* Milliseconds between looks: at a lane that is behind; without the bell. */
+/* Milliseconds between looks: at a lane with a pending event; without the bell. */
 #define STALE_POLL_MS 5
 #define BLIND_POLL_MIN_MS 1
 #define BLIND_POLL_MAX_MS 50
@@ -43,19 +43,41 @@ PG_FUNCTION_INFO_V1(journey_orch_wait_for_messages);
 /* When to look again at the latest. */
 typedef struct Outlook
 {
-	bool		is_stale;		/* a lane with messages is behind */
+	bool		is_stale;		/* a message waits for a pending event */
 	TimestampTz lease_until;	/* the first lease to run out; JO_NO_TIME:
 								 * none */
 } Outlook;
 
-/* Is there a message at or after the channel's position in the lane? */
+/* May claim() hand out the attempt, as far as pending events are concerned? */
 static bool
-has_new(const char *channel, int lane, int64 position, Snapshot snapshot)
+is_fresh(int lane, TupleTableSlot *slot, Snapshot snapshot)
+{
+	JoPendingCustomers pending;
+	bool		is_pending;
+
+	if (jo_claim_freshness < 0)
+		return true;
+	jo_pending_customers_read(&pending, lane, snapshot);
+	is_pending =
+		jo_pending_customers_include(&pending,
+									 jo_slot_text(slot, OUTBOX_CUSTOMER_ID));
+	jo_pending_customers_free(&pending);
+	return !is_pending;
+}
+
+/* Does the lane have a message at or after the channel's position that can be
+ * handed out? */
+static bool
+has_new(const char *channel, int lane, int64 position, Snapshot snapshot,
+		Outlook *outlook)
 {
 	JoOutboxScan *scan = jo_outbox_scan_begin(channel, lane, position, 0,
 											  snapshot);
-	bool		found = jo_outbox_scan_next(scan) != NULL;
+	TupleTableSlot *slot = jo_outbox_scan_next(scan);
+	bool		found = slot != NULL && is_fresh(lane, slot, snapshot);
 
+	if (slot != NULL && !found)
+		outlook->is_stale = true;
 	jo_outbox_scan_end(scan);
 	return found;
 }
@@ -95,12 +117,10 @@ has_work(const char *channel, Snapshot snapshot, Outlook *outlook)
 	}
 	for (int lane = 0; lane < JO_LANES; lane++)
 	{
-		if (!has_new(channel, lane,
-					 newest == NULL ? 1 : newest->positions[lane], snapshot))
-			continue;
-		if (jo_claim_freshness < 0 || jo_lane_is_fresh(lane, snapshot))
+		if (has_new(channel, lane,
+					newest == NULL ? 1 : newest->positions[lane], snapshot,
+					outlook))
 			return true;
-		outlook->is_stale = true;
 	}
 	return false;
 }
