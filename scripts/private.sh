@@ -53,7 +53,7 @@ private_begin()
 		work=$1
 		mkdir -p "$work"
 	else
-		work=$(mktemp -d /tmp/journey_orch.XXXXXX)
+		work=$(mktemp -d "${TMPDIR:-/tmp}/journey_orch.XXXXXX")
 	fi
 	mkdir -p "$work/s" "$work/home"
 	if [ -n "$run_user" ]; then
@@ -105,7 +105,8 @@ private_install()
 }
 
 # server_start NAME CONF...: data directory $work/NAME, made when it is absent;
-# the CONF files are appended to postgresql.conf then.
+# the CONF files are appended to postgresql.conf then.  $server_port, if set, is
+# its port.
 server_start()
 {
 	local name=$1 data=$work/$1
@@ -117,7 +118,7 @@ server_start()
 		cat "$@" /dev/fd/3 3<<-END | as_user tee -a "$data/postgresql.conf" >/dev/null
 			listen_addresses = ''
 			unix_socket_directories = '$work/s'
-			port = 5432
+			port = ${server_port:-5432}
 		END
 	fi
 	if ! as_user pg_ctl -D "$data" -l "$data.log" -w -t 60 start >/dev/null; then
@@ -131,12 +132,13 @@ server_stop()
 	as_user pg_ctl -D "$work/$1" -m "${2:-fast}" -w -t 60 stop >/dev/null
 }
 
-# Stop every server whose data directory lies below $work, ours alone.
+# stop_all_servers [DIR]: every server whose data directory lies below DIR, or
+# $work, ours alone.
 stop_all_servers()
 {
 	local pidfile
 
-	find "$work" -name postmaster.pid 2>/dev/null | while read -r pidfile; do
+	find "${1:-$work}" -name postmaster.pid 2>/dev/null | while read -r pidfile; do
 		as_user pg_ctl -D "$(dirname "$pidfile")" -m immediate -w -t 30 stop \
 			>/dev/null 2>&1 || true
 	done

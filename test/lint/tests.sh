@@ -11,7 +11,7 @@ have()
 		[ ! -f "$file" ] || echo "$1 $(basename "${file%.*}")"
 	done
 }
-listed=$(sed -n 's/^\([a-z]\+\) \+\([A-Za-z0-9_]\+\) *\(#.*\)\?$/\1 \2/p' test/schedule)
+listed=$(sed -n 's/^\([a-z]\+\) \+\([A-Za-z0-9_]\+\)\( \+alone\)\? *\(#.*\)\?$/\1 \2/p' test/schedule)
 files=$(
 	have regress 'sql/*.sql'
 	have isolation 'test/isolation/specs/*.spec'

@@ -9,7 +9,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw(new_node use_database emit wait_workers wait_applied
-  worker_pids within terminate);
+  worker_pids within terminate kill_hard);
 
 # A server with the library preloaded, unless "preload" says otherwise.
 sub new_node
@@ -77,6 +77,18 @@ sub worker_pids
 	return split /\n/, $node->safe_psql('postgres', qq{
 SELECT pid FROM pg_stat_activity
 WHERE backend_type = 'journey_orch worker' AND datname = '$db' ORDER BY pid});
+}
+
+# Kill a process of the server with SIGKILL; returns when the server has started
+# again.  Before the postmaster notices, everything looks as if nothing happened.
+sub kill_hard
+{
+	my ($node, $pid) = @_;
+	my $log_end = -s $node->logfile;
+
+	kill 'KILL', $pid or return;
+	$node->wait_for_log(qr/all server processes terminated; reinitializing/, $log_end);
+	$node->poll_query_until('postgres', 'SELECT true') or die 'the server is gone';
 }
 
 # Run the code and require that it takes at most this many seconds.

@@ -58,8 +58,8 @@ SELECT claim_id || ' ' || message_id FROM journey_orch.claim('email', 'crashed',
 my ($unflushed, @handed_out) = grep { $_ ne '' } split /\n/, $out;
 is($unflushed, 't', 'some of the log is not on disk before the claim');
 is(scalar @handed_out, 40, 'forty messages are handed out');
-kill 'KILL', $walwriter;
-ok($node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()'), 'the server is back');
+kill_hard($node, $walwriter);
+is($node->safe_psql('postgres', 'SELECT pg_is_in_recovery()'), 'f', 'the server is back');
 my ($claim_id) = split / /, $handed_out[0];
 my $ids = join ',', map { "'" . (split / /)[1] . "'" } @handed_out;
 is($node->safe_psql('postgres', "SELECT count(*) FROM journey_orch.outbox WHERE id IN ($ids)"),

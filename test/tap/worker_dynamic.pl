@@ -42,8 +42,7 @@ SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'journey_orch wor
 		'the worker is back');
 });
 ($victim) = worker_pids($node, 'postgres');
-kill 'KILL', $victim;
-$node->poll_query_until('postgres', 'SELECT true');
+kill_hard($node, $victim);
 ok($node->poll_query_until('postgres', q{
 SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'journey_orch worker'}), 'workers after a crash');
 emit($node, 'postgres', 100);

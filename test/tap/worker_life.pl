@@ -75,8 +75,7 @@ wait_applied($node, 'postgres', 200);
 # kill -9 of a worker: the server restarts, the events are applied once.
 my ($victim) = worker_pids($node, 'postgres');
 emit($node, 'postgres', 100);
-kill 'KILL', $victim;
-$node->poll_query_until('postgres', 'SELECT true');
+kill_hard($node, $victim);
 wait_workers($node, 'postgres', 2, 'workers after a crash');
 emit($node, 'postgres', 100);
 wait_applied($node, 'postgres', 400, 'nothing lost, nothing applied twice');
