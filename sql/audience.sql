@@ -165,21 +165,34 @@ CREATE FOREIGN TABLE far (id integer, name text) SERVER files OPTIONS (program '
 SELECT journey_orch.bind_customer('far', 'id');
 SELECT look('2'), look('3');
 
--- Two rows with one id: always the same one.
+-- Several rows with one id are an error of that customer: he enters nothing, and
+-- a run of his is parked.
 CREATE TABLE twice (id integer, name text);
-INSERT INTO twice VALUES (1, 'b'), (1, 'a'), (1, 'c'), (2, 'd');
+INSERT INTO twice VALUES (1, 'b'), (1, 'a'), (1, 'c'), (2, 'd'), (3, 'e');
 SELECT journey_orch.bind_customer('twice', 'id');
 SELECT look('1'), look('2');
-DELETE FROM twice WHERE name = 'a';
-INSERT INTO twice VALUES (1, 'a');
-SELECT look('1');
+SELECT * FROM journey_orch.render('whole', '1', channel => 'test');
+SELECT journey_orch.set_clock('2026-03-01 12:00+00') IS NOT NULL AS is_set;
+SELECT journey_orch.define('{"journey": "stay", "entry": {"on": "come"}, "start": "rest",
+  "steps": {"rest": {"wait": {"for": [{"on": "go", "next": "done"}]}}, "done": {"exit": "done"}}}');
+SELECT count(*) FROM journey_orch.publish('stay');
+SELECT count(journey_orch.emit('come', c)) FROM unnest('{1,2,3}'::text[]) c;
+CALL journey_orch.run();
+INSERT INTO twice VALUES (3, 'f');
+SELECT count(journey_orch.emit('go', c)) FROM unnest('{1,2,3}'::text[]) c;
+CALL journey_orch.run();
+SELECT customer_id, state, step, exit_reason FROM journey_orch.enrollment_status ORDER BY 1;
+SELECT customer_id, reason, decision FROM journey_orch.step_log WHERE outcome = 'refused';
+SELECT customer_id, sqlstate, error FROM journey_orch.parked_enrollment;
+SELECT level, name, value FROM journey_orch.health() WHERE name = 'parked';
+SELECT law, detail FROM journey_orch.verify('full') WHERE NOT holds;
 
 -- The transaction's own writes are seen; what it rolled back is not.
 BEGIN;
-INSERT INTO twice VALUES (3, 'mine');
-SELECT look('3');
+INSERT INTO twice VALUES (4, 'mine');
+SELECT look('4');
 ROLLBACK;
-SELECT look('3');
+SELECT look('4');
 
 -- Columns that come, go, and change their type.
 ALTER TABLE twice ADD COLUMN extra text DEFAULT 'new';

@@ -19,7 +19,6 @@ typedef struct JoCustomer
 	const char *customer_id;	/* in */
 	Datum		row;			/* composite of jo_customer_type() */
 	bool		exists;			/* false: no such row (row is then NULL) */
-	bool		is_ambiguous;	/* several rows have this id; one was taken */
 	JoError    *error;			/* not NULL: this row raises when it is read
 								 * (exists is then false); others may be fine */
 	char	   *timezone;		/* from timezone_sql, or NULL; always a zone
@@ -33,7 +32,8 @@ typedef struct JoCustomer
  * writes.  Without a binding every one
  * "exists" with a NULL row.
  *
- * A row that raises (a view may divide by zero) is that customer's "error".
+ * A row that raises (a view may divide by zero) is that customer's "error", and
+ * so are several rows with his id (21000).
  * "*error" is set when the relation as such cannot be read, or the failure is
  * one that passes (deadlock, lock timeout, lack of resources); then no
  * customer is filled.  With "error" NULL the first failure is raised.  Cancel

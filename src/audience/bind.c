@@ -7,8 +7,8 @@
  * of it.  Both expressions and the load statement as a whole are compiled
  * before anything is written.
  *
- * Nothing proves that id_sql is unique (the relation may be a view); customer.c
- * says what a load does when it is not.
+ * Nothing proves that id_sql is unique (the relation may be a view); for a
+ * customer of whom several rows are found, the load gives an error.
  */
 #include "postgres.h"
 

@@ -16,9 +16,9 @@
  * When the statement fails, the rows to blame are found by halves, so that one
  * customer whose row raises stops nobody else.
  *
- * id_sql has to be unique.  When several rows have one id, the least of them
- * in the order of record_image_ops is taken, so that a batch that is redone
- * takes the same one, and the customer is marked.
+ * id_sql has to be unique, which nothing can prove of a view.  A customer of
+ * whom several rows are found has none of them but an error: to pick one would
+ * tell one person what concerns another.
  */
 #include "postgres.h"
 
@@ -31,7 +31,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -39,6 +38,7 @@
 
 #include "audience/audience.h"
 #include "audience/binding.h"
+#include "core/errors.h"
 #include "core/run_as.h"
 
 /* The load statement of binding generation "plan_generation". */
@@ -201,6 +201,23 @@ is_same_id(Datum id, const char *customer_id)
 		memcmp(VARDATA_ANY(value), customer_id, length) == 0;
 }
 
+/* Several rows have the customer's id. */
+static void
+set_ambiguous(JoCustomer *customer)
+{
+	JoError    *error = palloc0(sizeof(JoError));
+
+	strlcpy(error->sqlstate, unpack_sql_state(ERRCODE_CARDINALITY_VIOLATION),
+			sizeof(error->sqlstate));
+	error->message = psprintf("several rows of the bound relation have the id of customer \"%s\"",
+							  jo_clipped(customer->customer_id));
+	error->hint = pstrdup("The id_sql of journey_orch.bind_customer() has to be unique.");
+	customer->error = error;
+	customer->exists = false;
+	customer->row = (Datum) 0;
+	customer->timezone = customer->locale = NULL;
+}
+
 /* Take one row of the load statement. */
 static bool
 receive_customer(TupleTableSlot *slot, DestReceiver *self)
@@ -216,15 +233,12 @@ receive_customer(TupleTableSlot *slot, DestReceiver *self)
 	if (!slot->tts_isnull[JO_LOAD_ID] &&
 		is_same_id(slot->tts_values[JO_LOAD_ID], customer->customer_id))
 	{
-		Datum		row = slot->tts_values[JO_LOAD_ROW];
-
-		if (customer->exists)
-			customer->is_ambiguous = true;
-		if (!customer->exists ||
-			DatumGetInt32(OidFunctionCall2(F_BTRECORDIMAGECMP, row, customer->row)) < 0)
+		if (customer->exists || customer->error != NULL)
+			set_ambiguous(customer);
+		else
 		{
 			customer->exists = true;
-			customer->row = PointerGetDatum(PG_DETOAST_DATUM_COPY(row));
+			customer->row = PointerGetDatum(PG_DETOAST_DATUM_COPY(slot->tts_values[JO_LOAD_ROW]));
 			timezone = slot_text(slot, JO_LOAD_TIMEZONE);
 			customer->timezone =
 				timezone != NULL && pg_tzset(timezone) != NULL ? timezone : NULL;
@@ -340,7 +354,6 @@ reset_customers(JoCustomer *customers, int n, bool exists)
 	{
 		customers[i].row = (Datum) 0;
 		customers[i].exists = exists;
-		customers[i].is_ambiguous = false;
 		customers[i].error = NULL;
 		customers[i].timezone = NULL;
 		customers[i].locale = NULL;
@@ -431,6 +444,19 @@ blame_rows(const JoBinding *binding, uint64 generation,
 	return count;
 }
 
+/* Raise an error that was captured; NULL: there is none. */
+static void
+raise_error(const JoError *error)
+{
+	if (error != NULL)
+		ereport(ERROR,
+				(errcode(MAKE_SQLSTATE(error->sqlstate[0], error->sqlstate[1],
+									   error->sqlstate[2], error->sqlstate[3],
+									   error->sqlstate[4])),
+				 errmsg("%s", error->message),
+				 error->hint != NULL ? errhint("%s", error->hint) : 0));
+}
+
 /*
  * A relation that cannot be read fails for no ids too; rows that raise do not.
  * When every row of several raises, the relation is to blame after all: a
@@ -457,6 +483,9 @@ jo_customer_load(JoCustomer *customers, int n, JoError **error)
 
 	failure = load_group(binding, generation, customers, n, error == NULL,
 						 &passes);
+	if (error == NULL)
+		for (int i = 0; i < n; i++)
+			raise_error(customers[i].error);
 	if (failure != NULL &&
 		(passes ||
 		 load_group(binding, generation, customers, 0, false,

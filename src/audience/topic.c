@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "core/errors.h"
 #include "core/lane.h"
 #include "core/leaf.h"
 #include "core/run_as.h"
@@ -65,7 +66,7 @@ ensure_one_of(const char *name, const char *value, const char *const *list)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid %s \"%s\"", name, value),
+			 errmsg("invalid %s \"%s\"", name, jo_clipped(value)),
 			 errhint("It is one of %s.", allowed.data)));
 }
 

@@ -200,7 +200,4 @@ extern const char *jo_event_name_fault(const char *name);
 extern const char *jo_customer_fault(const char *customer);
 extern const char *jo_key_fault(const char *key);
 
-/* The value, shortened for an error message. */
-extern char *jo_clipped(const char *value);
-
 #endif							/* JO_CAPTURE_INTERNAL_H */

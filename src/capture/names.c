@@ -1,11 +1,8 @@
 /*
  * capture/names.c
- *	  Which names events of users may have, and how a value is quoted in an
- *	  error.
+ *	  Which names events of users may have.
  */
 #include "postgres.h"
-
-#include "mb/pg_wchar.h"
 
 #include "capture/internal.h"
 
@@ -43,14 +40,4 @@ jo_key_fault(const char *key)
 	if (strlen(key) > JO_CUSTOMER_BYTES)
 		return "It is longer than 1000 bytes.";
 	return NULL;
-}
-
-char *
-jo_clipped(const char *value)
-{
-	int			length = strlen(value);
-
-	if (length <= 64)
-		return pstrdup(value);
-	return psprintf("%.*s...", pg_mbcliplen(value, length, 60), value);
 }

@@ -28,4 +28,7 @@
 /* the workers cannot be started, or did not answer in time */
 #define ERRCODE_JO_WORKER_UNAVAILABLE	MAKE_SQLSTATE('J','O','0','0','8')
 
+/* The value, shortened for an error message, in CurrentMemoryContext. */
+extern char *jo_clipped(const char *value);
+
 #endif							/* JO_ERRORS_H */
