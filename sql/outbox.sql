@@ -121,6 +121,7 @@ SELECT * FROM journey_orch.ack(NULL);
 SELECT * FROM journey_orch.ack(4711);
 SELECT * FROM journey_orch.ack(3, ARRAY['00000000-0000-0000-0000-000000000000']::uuid[]);
 SELECT * FROM journey_orch.ack(3, ARRAY[NULL]::uuid[]);
+SELECT * FROM journey_orch.ack(3, (SELECT ARRAY[held[1], NULL] FROM journey_orch.claim WHERE claim_id = 3));
 SELECT * FROM journey_orch.ack(3, NULL, '[]');
 SELECT * FROM journey_orch.ack(3, NULL, '{"x": 1}');
 SELECT * FROM journey_orch.ack(3, NULL, '{"00000000-0000-0000-0000-000000000000": 1}');

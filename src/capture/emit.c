@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "capture/internal.h"
+#include "core/errors.h"
 
 PG_FUNCTION_INFO_V1(journey_orch_emit);
 

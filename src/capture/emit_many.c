@@ -3,7 +3,7 @@
  *	  SQL function emit_many(): a JSON array of events, or of CloudEvents 1.0.
  *
  * Every element is read and checked before anything is written.  The first
- * bad one is refused with all that is wrong with it and its index, so that a
+ * bad one is refused with all that is wrong with it and its number, so that a
  * producer can repair it in one go.
  *
  * An element with "specversion" is a CloudEvents envelope: type is the event,
@@ -23,6 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "capture/internal.h"
+#include "core/errors.h"
 
 PG_FUNCTION_INFO_V1(journey_orch_emit_many);
 
@@ -203,7 +204,8 @@ read_time(Element *element, JsonbContainer *object, const char *name,
 	element->event.has_occurred_at = read_instant(string,
 												  &element->event.occurred_at);
 	if (!element->event.has_occurred_at)
-		find(findings, "\"%s\" is not an RFC 3339 timestamp.", name);
+		find(findings, "\"%s\" is \"%s\", which is not an RFC 3339 timestamp such as 2026-03-01T12:00:00Z.",
+			 name, jo_clipped(string));
 }
 
 static void
@@ -339,9 +341,9 @@ read_cloud_event(Element *element, JsonbContainer *object, Findings *findings)
 	check_key(element, "id", findings);
 }
 
-/* Read one element; raises with all findings. */
+/* Read one element, the "ordinal"th; raises with all findings. */
 static void
-read_element(Element *element, JsonbValue *value, int index)
+read_element(Element *element, JsonbValue *value, int ordinal)
 {
 	Findings	findings = {0};
 	JsonbContainer *object;
@@ -365,9 +367,9 @@ read_element(Element *element, JsonbValue *value, int index)
 	if (findings.count > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("element %d of \"%s\" is not an event", index, "events"),
+				 errmsg("element %d of \"%s\" is not an event", ordinal, "events"),
 				 errdetail("%s", findings.text.data),
-				 errhint("Elements are counted from 0; nothing was appended.")));
+				 errhint("Elements are counted from 1; nothing was appended.")));
 }
 
 static Element *
@@ -393,7 +395,7 @@ read_elements(Jsonb *events, int *count)
 		CHECK_FOR_INTERRUPTS();
 		if (token != WJB_ELEM)
 			continue;
-		read_element(&elements[index], &value, index);
+		read_element(&elements[index], &value, index + 1);
 		index++;
 	}
 	return elements;

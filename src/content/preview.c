@@ -83,7 +83,7 @@ load_customer(JoCustomer *customer, const char *id)
 	if (!customer->exists)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("customer \"%s\" does not exist", id),
+				 errmsg("customer \"%s\" does not exist", jo_clipped(id)),
 				 errdetail("The bound relation has no row with this id.")));
 }
 
@@ -248,10 +248,12 @@ journey_orch_render(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 PG_ARGISNULL(ARG_CHANNEL) ?
-				 errmsg("template \"%s\" does not exist", name) :
+				 errmsg("template \"%s\" does not exist", jo_clipped(name)) :
 				 errmsg("template \"%s\" of channel \"%s\" does not exist",
-						name, optional_text(fcinfo, ARG_CHANNEL)),
+						jo_clipped(name),
+						jo_clipped(optional_text(fcinfo, ARG_CHANNEL))),
 				 locale == NULL ? 0 :
-				 errdetail("Neither for locale \"%s\" nor for the default locale.", locale)));
+				 errdetail("Neither for locale \"%s\" nor for the default locale.",
+						   jo_clipped(locale))));
 	return (Datum) 0;
 }

@@ -112,13 +112,15 @@ ensure_headers(Jsonb *headers)
 			if (!is_header_name(name))
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("\"%s\" is not a valid name of a header", name),
+						 errmsg("\"%s\" is not a valid name of a header",
+								jo_clipped(name)),
 						 errhint("Use letters, digits and hyphens.")));
 		}
 		else if (token == WJB_VALUE && value.type != jbvString)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("header \"%s\" of a template must be a string", name)));
+					 errmsg("header \"%s\" of a template must be a string",
+							jo_clipped(name))));
 	}
 }
 
@@ -243,7 +245,8 @@ journey_orch_set_template(PG_FUNCTION_ARGS)
 	if (row.locale == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid locale \"%s\"", optional_text(fcinfo, ARG_LOCALE)),
+				 errmsg("invalid locale \"%s\"",
+						jo_clipped(optional_text(fcinfo, ARG_LOCALE))),
 				 errhint("Write a language, or language and region, such as fr or fr-CA.")));
 	ensure_headers(row.headers);
 	if (jo_template_compile(&row, &finding) == NULL)

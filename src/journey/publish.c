@@ -19,6 +19,7 @@
 #include "capture/capture.h"
 #include "core/clock.h"
 #include "core/lane.h"
+#include "core/errors.h"
 #include "core/leaf.h"
 #include "core/run_as.h"
 #include "journey/author.h"
@@ -51,7 +52,7 @@ policy_argument(FunctionCallInfo fcinfo, int number, const char *name,
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("%s => \"%s\" is not known", name, word),
+			 errmsg("%s => \"%s\" is not known", name, jo_clipped(word)),
 			 errhint("It is one of %s.", known.data)));
 }
 

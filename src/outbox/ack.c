@@ -107,13 +107,18 @@ receipts_detail(JoClaim *claim, Jsonb *receipts)
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
 		char	   *key;
+		pg_uuid_t	id;
 
 		if (token != WJB_KEY)
 			continue;
 		key = pnstrdup(value.val.string.val, value.val.string.len);
-		(void) get_place(claim,
-						 DatumGetUUIDP(DirectFunctionCall1(uuid_in,
-														   CStringGetDatum(key))));
+		if (!jo_relay_read_uuid(key, &id))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("key \"%s\" of receipts is not a message id",
+							jo_clipped(key)),
+					 errhint("Use the message_id that claim() gave.")));
+		(void) get_place(claim, &id);
 	}
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	value.type = jbvString;
@@ -195,7 +200,7 @@ collect_acked(JoClaim *claim, ArrayType *message_ids, ReturnSetInfo *result,
 		JoFate		fate;
 
 		if (message_ids != NULL && isnull[i])
-			jo_relay_null("ack", "message_ids");
+			jo_relay_null_element("message_ids", i + 1);
 		if (message_ids != NULL)
 			place = get_place(claim, DatumGetUUIDP(elements[i]));
 		fate = claim->fates[place];

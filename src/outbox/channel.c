@@ -19,6 +19,7 @@
 
 #include "audience/audience.h"
 #include "core/cache.h"
+#include "core/errors.h"
 #include "core/run_as.h"
 #include "outbox/internal.h"
 #include "outbox/outbox.h"
@@ -289,7 +290,7 @@ get_entry(const char *name)
 	if (entry == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("channel \"%s\" does not exist", name),
+				 errmsg("channel \"%s\" does not exist", jo_clipped(name)),
 				 errhint("Declare it by journey_orch.set_channel().")));
 	return entry;
 }

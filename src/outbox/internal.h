@@ -282,6 +282,13 @@ extern Snapshot jo_relay_snapshot(void);
 /* Raise 22023 unless 0 < lease <= 1 day. */
 extern void jo_relay_check_lease(Interval *lease);
 
+/* Read a uuid in any form that type uuid takes, but without raising. */
+extern bool jo_relay_read_uuid(const char *string, pg_uuid_t *uuid);
+
+/* Raise 22004 naming the argument, and the element of an array, from 1. */
+extern void jo_relay_null_element(const char *argument, int ordinal)
+			pg_attribute_noreturn();
+
 /* Raise 22004 naming the argument. */
 extern void jo_relay_null(const char *function, const char *argument)
 			pg_attribute_noreturn();

@@ -60,8 +60,8 @@ typedef struct JoAttempt
  * version 8; the other 68 bits stay what jo_message_id() computed.  The engine
  * calls it when it gives the message its position, before the id is used for
  * anything, so that a report finds the message years later without an index
- * (docs/decisions/0006).  "position" 0: the message was deferred
- * before its first attempt; a report on it then costs a scan.
+ * (docs/decisions/0006).  Positions begin with 1: an id that reads as position 0
+ * is of no message.
  */
 extern void jo_message_id_place(pg_uuid_t *id, int lane, int64 position);
 

@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
+#include "utils/uuid.h"
 
 #include "core/errors.h"
 #include "core/identity.h"
@@ -96,6 +97,38 @@ jo_relay_null(const char *function, const char *argument)
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			 errmsg("argument \"%s\" of journey_orch.%s() must not be null",
 					argument, function)));
+}
+
+void
+jo_relay_null_element(const char *argument, int ordinal)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("element %d of \"%s\" must not be null", ordinal, argument),
+			 errhint("Elements are counted from 1.")));
+}
+
+/* 32 hexadecimal digits, a hyphen after any four, in braces or not. */
+bool
+jo_relay_read_uuid(const char *string, pg_uuid_t *uuid)
+{
+	const char *at = string;
+	int			digits = 0;
+
+	if (*at == '{')
+		at++;
+	for (; digits < 2 * UUID_LEN; at++)
+	{
+		if (isxdigit((unsigned char) *at))
+			digits++;
+		else if (*at != '-' || digits == 0 || digits % 4 != 0 || at[-1] == '-')
+			return false;
+	}
+	if (strcmp(at, string[0] == '{' ? "}" : "") != 0)
+		return false;
+	*uuid = *DatumGetUUIDP(DirectFunctionCall1(uuid_in,
+											   CStringGetDatum(string)));
+	return true;
 }
 
 void

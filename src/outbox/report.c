@@ -31,6 +31,7 @@
 
 #include "core/append.h"
 #include "core/clock.h"
+#include "core/errors.h"
 #include "core/leaf.h"
 #include "outbox/internal.h"
 
@@ -218,22 +219,29 @@ record(Report *report)
 	return event_id;
 }
 
-static void
-ensure_status(const char *status)
+#define STATUS_HINT \
+	"Use delivered, shown, dismissed, opened, clicked, redeemed, bounced," \
+	" complained, replied, unsubscribed, converted or disposition; ack() and" \
+	" nack() say whether a message was sent."
+
+static bool
+is_status(const char *status)
 {
 	for (int i = 0; i < lengthof(statuses); i++)
 		if (strcmp(status, statuses[i]) == 0)
-			return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("status \"%s\" cannot be reported", status),
-			 errhint("Use delivered, shown, dismissed, opened, clicked, redeemed, bounced, complained, replied, unsubscribed, converted or disposition; ack() and nack() say whether a message was sent.")));
+			return true;
+	return false;
 }
 
 static void
 ensure_report(const Report *report)
 {
-	ensure_status(report->status);
+	if (!is_status(report->status))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("status \"%s\" cannot be reported",
+						jo_clipped(report->status)),
+				 errhint(STATUS_HINT)));
 	if (!JB_ROOT_IS_OBJECT(report->detail))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -277,7 +285,19 @@ journey_orch_report(PG_FUNCTION_ARGS)
 
 /* ---- many ---- */
 
-/* A member of an element as text; NULL when it is absent or null. */
+/* Raise: what is wrong with the "ordinal"th element, and what to do. */
+static void
+refuse(int ordinal, const char *fault, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("element %d of \"%s\" is not a report", ordinal, "reports"),
+			 errdetail("%s", fault),
+			 errhint("%s", hint != NULL ? hint :
+					 "Elements are counted from 1; nothing was recorded.")));
+}
+
+/* A member that must be a string; NULL when it is absent or null. */
 static char *
 get_member(JsonbContainer *element, const char *name, int ordinal,
 		   bool is_required)
@@ -288,54 +308,80 @@ get_member(JsonbContainer *element, const char *name, int ordinal,
 	if (value != NULL && value->type == jbvString)
 		return pnstrdup(value->val.string.val, value->val.string.len);
 	if (value != NULL && value->type != jbvNull)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" of report %d is not a string", name, ordinal)));
+		refuse(ordinal, psprintf("\"%s\" is not a string.", name), NULL);
 	if (is_required)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("report %d has no \"%s\"", ordinal, name)));
+		refuse(ordinal, psprintf("\"%s\" is missing.", name), NULL);
 	return NULL;
 }
 
-/* Read one element of report_many(): {"message_id", "status", "at",
- * "detail"}. */
+/*
+ * An instant in any form that timestamptz takes, but without raising; false
+ * for what is none, and for the infinities.
+ */
+static bool
+read_instant(const char *string, TimestampTz *result)
+{
+	char		work[MAXDATELEN + MAXDATEFIELDS];
+	char	   *field[MAXDATEFIELDS];
+	int			ftype[MAXDATEFIELDS];
+	int			nfields;
+	int			dtype;
+	int			zone;
+	struct pg_tm tm;
+	fsec_t		microseconds;
+
+	return ParseDateTime(string, work, sizeof(work), field, ftype,
+						 MAXDATEFIELDS, &nfields) == 0 &&
+		DecodeDateTime(field, ftype, nfields, &dtype, &tm, &microseconds,
+					   &zone) == 0 &&
+		dtype == DTK_DATE &&
+		tm2timestamp(&tm, microseconds, &zone, result) == 0;
+}
+
+static Jsonb *
+get_detail(JsonbContainer *element, int ordinal)
+{
+	JsonbValue *detail = getKeyJsonValueFromContainer(element, "detail",
+													  strlen("detail"), NULL);
+
+	if (detail == NULL || detail->type == jbvNull)
+		return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+												  CStringGetDatum("{}")));
+	if (detail->type != jbvBinary ||
+		!JsonContainerIsObject(detail->val.binary.data))
+		refuse(ordinal, "\"detail\" is not an object.", NULL);
+	return JsonbValueToJsonb(detail);
+}
+
+/* Read one element: {"message_id", "status", "at", "detail"}. */
 static void
 read_report(JsonbValue *element, int ordinal, Report *report)
 {
 	JsonbContainer *object;
-	JsonbValue *detail;
+	char	   *id;
 	char	   *at;
 
 	if (element->type != jbvBinary ||
 		!JsonContainerIsObject(element->val.binary.data))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("report %d is not a JSON object", ordinal)));
+		refuse(ordinal, "It is not an object.", NULL);
 	object = element->val.binary.data;
-	report->message_id =
-		*DatumGetUUIDP(DirectFunctionCall1(uuid_in,
-										   CStringGetDatum(get_member(object,
-																	  "message_id",
-																	  ordinal,
-																	  true))));
+
+	id = get_member(object, "message_id", ordinal, true);
+	if (!jo_relay_read_uuid(id, &report->message_id))
+		refuse(ordinal, psprintf("\"message_id\" is \"%s\", which is not a uuid.",
+								 jo_clipped(id)),
+			   "Report the message_id that claim() gave; elements are counted from 1, and nothing was recorded.");
 	report->status = get_member(object, "status", ordinal, true);
+	if (!is_status(report->status))
+		refuse(ordinal, psprintf("Status \"%s\" cannot be reported.",
+								 jo_clipped(report->status)), STATUS_HINT);
 	at = get_member(object, "at", ordinal, false);
 	report->has_at = at != NULL;
-	if (at != NULL)
-		report->at =
-			DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
-													CStringGetDatum(at),
-													ObjectIdGetDatum(InvalidOid),
-													Int32GetDatum(-1)));
-	detail = getKeyJsonValueFromContainer(object, "detail", strlen("detail"),
-										  NULL);
-	if (detail == NULL || detail->type == jbvNull)
-		report->detail = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-															CStringGetDatum("{}")));
-	else
-		report->detail = JsonbValueToJsonb(detail);
-	ensure_report(report);
+	if (at != NULL && !read_instant(at, &report->at))
+		refuse(ordinal, psprintf("\"at\" is \"%s\", which is not an instant.",
+								 jo_clipped(at)),
+			   "Write it as 2026-03-01T12:00:00Z; elements are counted from 1, and nothing was recorded.");
+	report->detail = get_detail(object, ordinal);
 }
 
 /* report_many(reports) → how many */
@@ -354,7 +400,7 @@ journey_orch_report_many(PG_FUNCTION_ARGS)
 	if (!JB_ROOT_IS_ARRAY(reports) || JB_ROOT_IS_SCALAR(reports))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("reports must be a JSON array"),
+				 errmsg("argument \"%s\" must be a JSON array", "reports"),
 				 errhint("Of objects with message_id, status, and, if you like, at and detail.")));
 	count = JB_ROOT_COUNT(reports);
 	list = palloc0(Max(1, count) * sizeof(Report));

@@ -19,6 +19,7 @@
 
 #include "audience/audience.h"
 #include "core/definition.h"
+#include "core/errors.h"
 #include "core/expression.h"
 #include "core/leaf.h"
 #include "core/run_as.h"
@@ -30,6 +31,9 @@ PG_FUNCTION_INFO_V1(journey_orch_revoke_channel);
 
 /* "journey_orch." and the name must fit into the name of a notification. */
 #define MAX_NAME (NAMEDATALEN - 1 - 13)
+
+/* What one message may cost, in the unit of its currency. */
+#define MAX_UNIT_COST 1000000
 
 /* Arguments of set_channel(), in order. */
 enum
@@ -58,7 +62,7 @@ ensure_name(const char *name)
 	if (!is_valid)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" cannot be the name of a channel", name),
+				 errmsg("\"%s\" cannot be the name of a channel", jo_clipped(name)),
 				 errhint("Begin with a lower-case letter; letters, digits and underscores may follow, %d in all.",
 						 MAX_NAME)));
 }
@@ -73,7 +77,7 @@ ensure_word(const char *argument, const char *word, const char *const *words,
 			return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("%s \"%s\" is not known", argument, word),
+			 errmsg("%s \"%s\" is not known", argument, jo_clipped(word)),
 			 errhint("Use \"%s\".", words[0])));
 }
 
@@ -86,11 +90,14 @@ refuse_unbuilt(const char *what)
 			 errhint("Leave it out for now.")));
 }
 
+/* True for a number from 0 to "most"; NaN and the infinities are not. */
 static bool
-is_below(Datum number, int64 bound)
+is_cost(Datum number, int64 most)
 {
-	return DatumGetBool(DirectFunctionCall2(numeric_lt, number,
-											NumericGetDatum(int64_to_numeric(bound))));
+	return DatumGetBool(DirectFunctionCall2(numeric_ge, number,
+											NumericGetDatum(int64_to_numeric(0)))) &&
+		DatumGetBool(DirectFunctionCall2(numeric_le, number,
+										 NumericGetDatum(int64_to_numeric(most))));
 }
 
 /* The three ways of saying what a message costs and how fast it may go. */
@@ -117,16 +124,17 @@ ensure_numbers(FunctionCallInfo fcinfo)
 	{
 		char	   *currency = text_to_cstring(PG_GETARG_TEXT_PP(ARG_CURRENCY));
 
-		if (is_below(PG_GETARG_DATUM(ARG_UNIT_COST), 0))
+		if (!is_cost(PG_GETARG_DATUM(ARG_UNIT_COST), MAX_UNIT_COST))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("unit_cost must not be negative")));
+					 errmsg("unit_cost must be between 0 and %d",
+							MAX_UNIT_COST)));
 		if (strlen(currency) != 3 ||
 			strspn(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 3)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("currency \"%s\" is not a code of three capital letters",
-							currency)));
+							jo_clipped(currency))));
 	}
 }
 
@@ -135,18 +143,22 @@ static void
 ensure_retries(int max_attempts, Interval *retry_after)
 {
 	Interval	zero = {0};
+	Interval	longest = {.day = 1};
+	Datum		first = IntervalPGetDatum(retry_after);
 
 	if (max_attempts < 1 || max_attempts > 100)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("max_attempts must be between 1 and 100, not %d",
 						max_attempts)));
-	if (!DatumGetBool(DirectFunctionCall2(interval_gt,
-										  IntervalPGetDatum(retry_after),
-										  IntervalPGetDatum(&zero))))
+	/* a back-off ends at a day however often it is doubled (message.c) */
+	if (!DatumGetBool(DirectFunctionCall2(interval_gt, first,
+										  IntervalPGetDatum(&zero))) ||
+		!DatumGetBool(DirectFunctionCall2(interval_le, first,
+										  IntervalPGetDatum(&longest))))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("retry_after must be longer than zero")));
+				 errmsg("retry_after must be longer than zero and at most one day")));
 }
 
 /* Raises JO002 with the position when the address does not compile. */

@@ -222,7 +222,7 @@ read_channels(ArrayType *array, int *n)
 	for (int i = 0; i < *n; i++)
 	{
 		if (isnull[i])
-			jo_relay_null("wait_for_messages", "channels");
+			jo_relay_null_element("channels", i + 1);
 		channels[i] = TextDatumGetCString(elements[i]);
 		jo_channel_ensure_claimable(channels[i]);
 	}

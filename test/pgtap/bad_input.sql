@@ -16,6 +16,7 @@ CREATE EXTENSION journey_orch;
 
 CREATE TABLE customer (id text PRIMARY KEY, plan text, email text);
 INSERT INTO customer VALUES ('1', 'free', 'a@example.com');
+CREATE VIEW person AS SELECT * FROM customer UNION ALL SELECT 'twice', 'free', 'b@example.com' FROM generate_series(1, 2);
 CREATE TABLE orders (id int PRIMARY KEY, customer_id text, amount numeric, note text);
 CREATE VIEW order_view AS SELECT * FROM orders;
 CREATE MATERIALIZED VIEW order_matview AS SELECT * FROM orders;
@@ -99,28 +100,36 @@ INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('emit', '''x'', ''1'', idempotency_key => ''''', '22023', '"idempotency_key"', false), ('emit', '''x'', ''1'', idempotency_key => repeat(''k'', 1001)', '22023', '"idempotency_key".*1000 bytes', false),
   ('emit', '''x'', ''1'', ''{"a": 2}'', idempotency_key => ''used''', 'JO004', '"used".*"x"', true),
   ('emit_many', 'NULL', '22004', '"events"', false), ('emit_many', '''{}''', '22023', '"events"', false), ('emit_many', '''1''', '22023', '"events"', false),
-  ('emit_many', '''[1]''', '22023', 'element 0', true), ('emit_many', '''[null]''', '22023', 'element 0', true), ('emit_many', '''[[]]''', '22023', 'element 0', true),
-  ('emit_many', '''[{"event": "x", "customer": "1"}, {}]''', '22023', 'element 1.*"event" is missing.*"customer" is missing', true),
+  ('emit_many', '''[1]''', '22023', 'element 1 of "events"', true), ('emit_many', '''[null]''', '22023', 'element 1 of "events"', true), ('emit_many', '''[[]]''', '22023', 'element 1 of "events"', true),
+  ('emit_many', '''[{"event": "x", "customer": "1"}, {}]''', '22023', 'element 2 of "events".*"event" is missing.*"customer" is missing', true),
   ('emit_many', '''[{"event": 1, "customer": 1}]''', '22023', '"event" is not a string.*"customer" is not a string', true), ('emit_many', '''[{"event": "", "customer": ""}]''', '22023', 'empty.*empty', true),
   ('emit_many', '''[{"event": "x", "customer": "1", "payload": []}]''', '22023', '"payload"', true), ('emit_many', '''[{"event": "x", "customer": "1", "payloads": {}}]''', '22023', '"payloads"', true),
-  ('emit_many', '''[{"event": "x", "customer": "1", "occurred_at": "yesterday"}]''', '22023', '"occurred_at"', true), ('emit_many', '''[{"event": "x", "customer": "1", "trace": 5}]''', '22023', '"trace"', true),
+  ('emit_many', '''[{"event": "x", "customer": "1", "occurred_at": "yesterday"}]''', '22023', 'element 1 .*"occurred_at" is "yesterday"', true), ('emit_many', '''[{"event": "x", "customer": "1", "trace": 5}]''', '22023', '"trace"', true),
+  ('emit_many', '(''[{"event": "x", "customer": "1", "occurred_at": "'' || repeat(''y'', 2000) || ''"}]'')::jsonb', '22023', '"y{60}\.\.\."', true),
   ('emit_many', '''[{"event": "x", "customer": "1", "idempotency_key": ""}]''', '22023', '"idempotency_key"', true),
   ('emit_many', '''[{"event": "x", "customer": "1", "payload": {"a": 2}, "idempotency_key": "used"}]''', 'JO004', '"used"', true),
   ('emit_many', '''[{"specversion": "1.0"}]''', '22023', '"source" is missing.*"id" is missing.*"type" is missing.*"subject" is missing', true),
   ('emit_many', '''[{"specversion": "0.3", "id": "1", "source": "/s", "type": "x", "subject": "1"}]''', '22023', '"specversion"', true),
   ('emit_many', '''[{"specversion": "1.0", "id": "", "source": "", "type": "x", "subject": "1"}]''', '22023', '"source" is empty.*"id" is empty', true),
   ('emit_many', '''[{"specversion": "1.0", "id": "1", "source": "/s", "type": "x", "subject": "1", "data_base64": "AA"}]''', '22023', '"data_base64"', true),
-  ('emit_many', '''[{"specversion": "1.0", "id": "1", "source": "/s", "type": "x", "subject": "1", "time": "2026-02-30T00:00:00Z"}]''', '22023', '"time"', true),
+  ('emit_many', '''[{"specversion": "1.0", "id": "1", "source": "/s", "type": "x", "subject": "1", "time": "2026-02-30T00:00:00Z"}]''', '22023', 'element 1 .*"time" is "2026-02-30T00:00:00Z"', true),
   ('set_channel', 'NULL, ''customer.email''', '22004', '"channel"', false), ('set_channel', '''c'', NULL', '22004', '"address_sql"', false), ('set_channel', ''''', ''customer.email''', '22023', 'name of a channel', true),
-  ('set_channel', 'repeat(''c'', 51), ''customer.email''', '22023', 'name of a channel', true), ('set_channel', '''C d'', ''customer.email''', '22023', '"C d"', true),
+  ('set_channel', 'repeat(''c'', 2000), ''customer.email''', '22023', '"c{60}\.\.\.".*name of a channel', true), ('set_channel', '''C d'', ''customer.email''', '22023', '"C d"', true),
   ('set_channel', '''c'', ''''', 'JO002', 'empty', false), ('set_channel', '''c'', ''customer.nope''', '42703', 'nope', false),
   ('set_channel', '''c'', ''customer.email'', NULL', '22004', '"kind"', false), ('set_channel', '''c'', ''customer.email'', ''nope''', '22023', '"nope"', true),
   ('set_channel', '''c'', ''customer.email'', drain => NULL', '22004', '"drain"', false), ('set_channel', '''c'', ''customer.email'', drain => ''nope''', '22023', '"nope"', true),
   ('set_channel', '''c'', ''customer.email'', rate => 0', '22023', 'rate', false), ('set_channel', '''c'', ''customer.email'', unit_cost => 1', '22023', 'unit_cost and currency', false),
-  ('set_channel', '''c'', ''customer.email'', unit_cost => -1, currency => ''EUR''', '22023', 'unit_cost', false), ('set_channel', '''c'', ''customer.email'', unit_cost => 1, currency => ''euro''', '22023', '"euro"', false),
+  ('set_channel', '''c'', ''customer.email'', unit_cost => -1, currency => ''EUR''', '22023', 'unit_cost', false),
+  ('set_channel', '''c'', ''customer.email'', unit_cost => ''NaN'', currency => ''EUR''', '22023', 'unit_cost.*1000000', false),
+  ('set_channel', '''c'', ''customer.email'', unit_cost => ''infinity'', currency => ''EUR''', '22023', 'unit_cost', false),
+  ('set_channel', '''c'', ''customer.email'', unit_cost => ''-infinity'', currency => ''EUR''', '22023', 'unit_cost', false),
+  ('set_channel', '''c'', ''customer.email'', unit_cost => 1000001, currency => ''EUR''', '22023', 'unit_cost', false), ('set_channel', '''c'', ''customer.email'', unit_cost => 1, currency => ''euro''', '22023', '"euro"', false),
+  ('set_channel', '''c'', ''customer.email'', unit_cost => 1, currency => repeat(''E'', 2000)', '22023', '"E{60}\.\.\."', false), ('set_channel', '''c'', ''customer.email'', repeat(''k'', 2000)', '22023', '"k{60}\.\.\."', true),
   ('set_channel', '''c'', ''customer.email'', max_attempts => 0', '22023', 'max_attempts.* 0', false), ('set_channel', '''c'', ''customer.email'', max_attempts => NULL', '22004', '"max_attempts"', false),
-  ('set_channel', '''c'', ''customer.email'', retry_after => ''-1 s''', '22023', 'retry_after', false), ('set_channel', '''c'', ''customer.email'', retry_after => NULL', '22004', '"retry_after"', false),
+  ('set_channel', '''c'', ''customer.email'', retry_after => ''-1 s''', '22023', 'retry_after', false),
+  ('set_channel', '''c'', ''customer.email'', retry_after => ''25 h''', '22023', 'retry_after.*one day', false), ('set_channel', '''c'', ''customer.email'', retry_after => ''178000000 years''', '22023', 'retry_after', false), ('set_channel', '''c'', ''customer.email'', retry_after => NULL', '22004', '"retry_after"', false),
   ('grant_channel', 'NULL, ''postgres''', '22004', '"channel"', false), ('grant_channel', '''email'', NULL', '22004', '"role"', false), ('grant_channel', '''nope'', ''postgres''', '42704', '"nope"', true),
+  ('grant_channel', 'repeat(''c'', 2000), ''postgres''', '42704', '"c{60}\.\.\."', true),
   ('grant_channel', '''email'', ''nobody_at_all''', '42704', '"nobody_at_all"', false), ('grant_channel', '''email'', 999999::oid::regrole', '42704', '999999', false),
   ('revoke_channel', 'NULL, ''postgres''', '22004', '"channel"', false), ('revoke_channel', '''email'', NULL', '22004', '"role"', false), ('revoke_channel', '''nope'', ''postgres''', '42704', '"nope"', true),
   ('set_template', 'NULL, ''email'', ''b''', '22004', '"name"', false), ('set_template', '''t'', NULL, ''b''', '22004', '"channel"', false), ('set_template', '''t'', ''email'', NULL', '22004', '"body"', false),
@@ -128,9 +137,11 @@ INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('set_template', '''t'', ''email'', ''b'', headers => NULL', '22004', '"headers"', false), ('set_template', '''t'', ''email'', ''b'', headers => ''[]''', '22023', 'headers', true),
   ('set_template', '''t'', ''email'', ''b'', headers => ''{"A": 1}''', '22023', '"A"', false), ('set_template', '''t'', ''email'', ''b'', headers => ''{"": "x"}''', '22023', '""', true),
   ('set_template', '''t'', ''email'', ''b'', headers => ''{"x\ny": "x"}''', '22023', 'name of a header', true), ('set_template', '''t'', ''email'', ''b'', locale => ''not a locale''', '22023', '"not a locale"', true),
+  ('set_template', '''t'', ''email'', ''b'', locale => repeat(''l'', 2000)', '22023', '"l{60}\.\.\."', true),
   ('set_template', '''t'', ''email'', ''{{}}''', '42601', 'hole is empty', true), ('set_template', '''t'', ''email'', ''{{ 1''', '42601', 'not closed', true), ('set_template', '''t'', ''email'', ''{{{ 1 }}''', '42601', 'not closed', true),
   ('set_template', '''t'', ''email'', ''b'', ''{{ customer.nope }}''', '42703', 'subject.*nope', false), ('set_template', '''t'', ''email'', ''b'', html => ''{{ nope }}''', '42703', 'html.*nope', false),
   ('render', 'NULL, ''1''', '22004', '"template"', false), ('render', '''hello'', NULL', '22004', '"customer"', false), ('render', '''nope'', ''1''', '42704', '"nope"', false), ('render', '''hello'', ''nope''', '42704', '"nope"', false),
+  ('render', 'repeat(''t'', 2000), ''1''', '42704', '"t{60}\.\.\."', false), ('render', '''hello'', repeat(''c'', 2000)', '42704', '"c{60}\.\.\."', false), ('render', '''hello'', ''twice''', '21000', '"twice"', true),
   ('render', '''hello'', ''1'', NULL', '22004', '"event"', false), ('render', '''hello'', ''1'', ''{}'', NULL', '22004', '"context"', false), ('render', '''hello'', ''1'', channel => ''nope''', '42704', '"nope"', false),
   ('check_definition', 'NULL', '22004', '"definition"', false), ('check_definition', '''{''', '22P02', 'json', false), ('definition_schema', '1', '42883', 'definition_schema', true),
   ('define', 'NULL', '22004', '"definition"', false), ('define', '''[]''', 'JO001', 'must be an object', true), ('define', '''{"journey": 1}''', 'JO001', '/journey', true),
@@ -150,8 +161,18 @@ INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('extend', 'NULL, ''1 s''', '22004', '"claim_id"', false), ('extend', '1, NULL', '22004', '"lease"', false), ('extend', '1, ''0''', '22023', 'lease', true), ('extend', '1, ''1 s''', 'JO005', 'claim 1', true),
   ('report', 'NULL, ''delivered''', '22004', '"message_id"', false), ('report', 'gen_random_uuid(), NULL', '22004', '"status"', false), ('report', 'gen_random_uuid(), ''nope''', '22023', '"nope"', true),
   ('report', 'gen_random_uuid(), ''delivered''', '42704', 'message', false), ('report', 'gen_random_uuid(), ''delivered'', NULL, ''[]''', '22023', 'detail', false), ('report', 'gen_random_uuid(), ''delivered'', ''infinity''', '22023', 'time', false),
-  ('report_many', 'NULL', '22004', '"reports"', false), ('report_many', '''{}''', '22023', 'reports', false), ('report_many', '''[1]''', '22023', 'report 1', false), ('report_many', '''[{}]''', '22023', 'report 1.*"message_id"', false),
-  ('report_many', '''[{"message_id": "x", "status": "delivered"}]''', '22P02', 'uuid', false), ('report_many', '''[{"message_id": 1, "status": 2}]''', '22023', '"message_id" of report 1', false),
+  ('report_many', 'NULL', '22004', '"reports"', false), ('report_many', '''{}''', '22023', 'reports', false), ('report_many', '''[1]''', '22023', 'element 1 of "reports".*not an object', true), ('report_many', '''[{}]''', '22023', 'element 1 .*"message_id" is missing', true),
+  ('report_many', '''[{"message_id": "x", "status": "delivered"}]''', '22023', 'element 1 .*"message_id" is "x"', true), ('report_many', '''[{"message_id": 1, "status": 2}]''', '22023', 'element 1 .*"message_id" is not a string', true),
+  ('report_many', '''[{"message_id": "00000000000000000000000000000000", "status": 2}]''', '22023', 'element 1 .*"status" is not a string', true),
+  ('report_many', '''[{"message_id": "{00000000-0000-0000-0000-00000000000", "status": "opened"}]''', '22023', '"message_id" is "\{0', true),
+  ('report_many', '(''[{"message_id": "'' || repeat(''x'', 2000) || ''", "status": "opened"}]'')::jsonb', '22023', '"x{60}\.\.\."', true),
+  ('report_many', format('''[{"message_id": "%1$s", "status": "opened", "at": "soon"}]''', gen_random_uuid()), '22023', 'element 1 .*"at" is "soon"', true),
+  ('report_many', format('''[{"message_id": "%1$s", "status": "opened", "at": "infinity"}]''', gen_random_uuid()), '22023', '"at" is "infinity"', true),
+  ('report_many', format('''[{"message_id": "%1$s", "status": "opened", "at": "2026-02-30"}]''', gen_random_uuid()), '22023', '"at" is "2026-02-30"', true),
+  ('report_many', format('''[{"message_id": "%1$s", "status": "nope"}]''', gen_random_uuid()), '22023', 'element 1 .*"nope"', true),
+  ('report_many', format('''[{"message_id": "%1$s", "status": "opened", "detail": 1}]''', gen_random_uuid()), '22023', 'element 1 .*"detail" is not an object', true),
+  ('report', 'gen_random_uuid(), repeat(''s'', 2000)', '22023', '"s{60}\.\.\."', true),
+  ('set_topic', '''a'', repeat(''c'', 100)', '22023', '"c{60}\.\.\."', true), ('publish', '''j'', NULL, repeat(''w'', 2000)', '22023', '"w{60}\.\.\."', true),
   ('wait_for_messages', '''{email}'', ''1 s'', NULL', '25001', 'transaction', true), ('run', '', '25001', 'transaction block', true), ('run', '''infinity'', 0', '25001', 'transaction block', true),
   ('run_here', '''soon''', '22007', 'soon', false), ('settle', 'NULL', '22004', 'timeout', false), ('settle', '''178000000 years''', '22008', 'out of range|timeout', false),
   ('start_worker', '1', '42883', 'start_worker', true), ('stop_worker', '1', '42883', 'stop_worker', true), ('health', '1', '42883', 'health', true),
@@ -170,7 +191,7 @@ SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p LEFT JOIN good_call 
   'every public function has its cases here');
 
 -- Something to refuse: a channel, a template, a topic, a draft, a used key.
-SELECT journey_orch.bind_customer('customer', 'id'), journey_orch.set_channel('email', 'customer.email'), journey_orch.set_template('hello', 'email', 'Hi') \gset _
+SELECT journey_orch.bind_customer('person', 'id'), journey_orch.set_channel('email', 'customer.email'), journey_orch.set_template('hello', 'email', 'Hi') \gset _
 SELECT journey_orch.define('{"journey": "j", "entry": {"on": "x", "reentry": {"policy": "any"}}, "start": "a", "steps": {"a": {"exit": "done"}}}') \gset _
 SELECT journey_orch.set_clock('2026-01-01 00:00+00'), journey_orch.emit('x', '1', '{"a": 1}', idempotency_key => 'used') \gset _
 
