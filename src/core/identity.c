@@ -201,8 +201,8 @@ hash_utf8(pg_cryptohash_ctx *hash, const char *string)
 		elog(ERROR, "could not update SHA-256");
 }
 
-int
-jo_bucket(const char *experiment, const char *salt, const char *unit)
+uint64
+jo_unit_hash(const char *experiment, const char *salt, const char *unit)
 {
 	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
 	uint8		digest[PG_SHA256_DIGEST_LENGTH];
@@ -220,7 +220,13 @@ jo_bucket(const char *experiment, const char *salt, const char *unit)
 	pg_cryptohash_free(hash);
 
 	memcpy(&number, digest, sizeof(number));
-	return pg_ntoh64(number) % BUCKETS;
+	return pg_ntoh64(number);
+}
+
+int
+jo_bucket(const char *experiment, const char *salt, const char *unit)
+{
+	return jo_unit_hash(experiment, salt, unit) % BUCKETS;
 }
 
 /* bucket(experiment, salt, unit) → 0 .. 9999 */

@@ -38,9 +38,13 @@ extern void jo_enrollment_id(pg_uuid_t *result, int32 journey_id, int64 event_id
 extern void jo_message_id(pg_uuid_t *result, const pg_uuid_t *enrollment_id,
 						  int32 visit);
 
+/* First 8 bytes (big-endian) of SHA-256("experiment:salt:unit"). */
+extern uint64 jo_unit_hash(const char *experiment, const char *salt,
+						   const char *unit);
+
 /*
- * Bucket of an experiment's unit: first 8 bytes (big-endian) of
- * SHA-256("experiment:salt:unit") mod 10,000 (reliability.md A10).
+ * Bucket of an experiment's unit: jo_unit_hash() mod 10,000 (reliability.md
+ * A10).
  */
 extern int	jo_bucket(const char *experiment, const char *salt, const char *unit);
 
