@@ -21,8 +21,9 @@ typedef struct JoCustomer
 	bool		exists;			/* false: no such row (row is then NULL) */
 	JoError    *error;			/* not NULL: this row raises when it is read
 								 * (exists is then false); others may be fine */
-	char	   *timezone;		/* from timezone_sql, or NULL; always a zone
-								 * that PostgreSQL knows */
+	char	   *timezone;		/* from timezone_sql, or NULL; always one that
+								 * jo_zone_find() knows */
+	char	   *unknown_timezone;	/* what timezone_sql gave instead, or NULL */
 	char	   *locale;			/* from locale_sql, or NULL */
 } JoCustomer;
 

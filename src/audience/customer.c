@@ -26,7 +26,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "nodes/params.h"
-#include "pgtime.h"
 #include "tcop/dest.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -38,6 +37,7 @@
 
 #include "audience/audience.h"
 #include "audience/binding.h"
+#include "core/civil.h"
 #include "core/errors.h"
 #include "core/run_as.h"
 
@@ -215,7 +215,8 @@ set_ambiguous(JoCustomer *customer)
 	customer->error = error;
 	customer->exists = false;
 	customer->row = (Datum) 0;
-	customer->timezone = customer->locale = NULL;
+	customer->timezone = customer->unknown_timezone = NULL;
+	customer->locale = NULL;
 }
 
 /* Take one row of the load statement. */
@@ -240,8 +241,11 @@ receive_customer(TupleTableSlot *slot, DestReceiver *self)
 			customer->exists = true;
 			customer->row = PointerGetDatum(PG_DETOAST_DATUM_COPY(slot->tts_values[JO_LOAD_ROW]));
 			timezone = slot_text(slot, JO_LOAD_TIMEZONE);
-			customer->timezone =
-				timezone != NULL && pg_tzset(timezone) != NULL ? timezone : NULL;
+			customer->timezone = customer->unknown_timezone = NULL;
+			if (timezone != NULL && jo_zone_find(timezone) != NULL)
+				customer->timezone = timezone;
+			else
+				customer->unknown_timezone = timezone;
 			customer->locale = slot_text(slot, JO_LOAD_LOCALE);
 		}
 	}
@@ -356,6 +360,7 @@ reset_customers(JoCustomer *customers, int n, bool exists)
 		customers[i].exists = exists;
 		customers[i].error = NULL;
 		customers[i].timezone = NULL;
+		customers[i].unknown_timezone = NULL;
 		customers[i].locale = NULL;
 	}
 }
