@@ -6,7 +6,7 @@ SET timezone = 'UTC';
 \pset format unaligned
 
 CREATE SCHEMA shop;
-CREATE TABLE shop.customer (id bigint PRIMARY KEY, email text, plan text, points integer);
+CREATE TABLE shop.customer (id bigint PRIMARY KEY, email text, plan text, points integer, born_on date);
 CREATE TABLE shop.secret (customer_id bigint, note text);
 SELECT journey_orch.bind_customer('shop.customer', 'id');
 SELECT journey_orch.set_channel('email', 'customer.email');
@@ -23,6 +23,17 @@ CREATE FUNCTION pg_temp.steps(steps text) RETURNS jsonb LANGUAGE sql AS $$
 $$;
 
 SELECT count(*) AS findings FROM journey_orch.check_definition(pg_temp.definition('{}'));
+
+-- Every form of time that is fine: a date may end the run, so there is a way out.
+SELECT count(*) AS findings FROM unnest(ARRAY[
+  '{"for": "24 hours", "at": "09:00", "weekdays": ["monday"], "gap": "skip", "jitter": "1 day"}',
+  '{"for": "1 month", "overlap": "first"}', '{"at": "00:00", "window": {"from": "22:00", "to": "00:01"}, "missed": "continue"}',
+  '{"window": {"from": "23:59", "to": "00:00", "weekdays": ["saturday"]}}', '{"weekdays": ["sunday"], "window": {"from": "22:00", "to": "06:00", "weekdays": ["saturday"]}}',
+  '{"until": "customer.born_on", "offset": "-1 day 2 hours", "at": "09:00", "every": "1 year", "past": "next", "missing": {"exit": "no_birthday"}}',
+  '{"until": "(event->>''due'')::timestamp", "past": "exit", "missing": {"skip_to": "a"}, "jitter": "1 hour"}']::jsonb[]) AS delay,
+  journey_orch.check_definition(pg_temp.definition(jsonb_build_object('late_after', '10 minutes', 'steps', jsonb_build_object(
+    'a', '{"delay": "1 day", "next": "b"}'::jsonb, 'b', jsonb_build_object('delay', delay, 'next', 'c'), 'c', '{"exit": "done"}'::jsonb))));
+SELECT count(*) AS findings FROM journey_orch.check_definition(pg_temp.steps('{"a": {"delay": "1 day", "next": "b"}, "b": {"delay": {"until": "customer.born_on", "past": "exit"}, "next": "a"}}'));
 
 CREATE TEMP TABLE corpus (n serial, code text, definition jsonb);
 INSERT INTO corpus (code, definition) VALUES
@@ -94,7 +105,27 @@ INSERT INTO corpus (code, definition) VALUES
   ('expression_refused', pg_temp.steps('{"a": {"branch": [{"when": "now() > journey.entered_at", "next": "b"}], "else": "b"}, "b": {"exit": "done"}}')),
   ('expression_refused', pg_temp.definition('{"entry": {"on": "x", "when": "context ? ''a''"}}')),
   ('expression_refused', pg_temp.steps('{"a": {"update": {"n": "count(*)"}, "next": "b"}, "b": {"exit": "done"}}')),
-  ('expression_invalid', pg_temp.steps('{"a": {"update": {"n": "99999999999::int"}, "next": "b"}, "b": {"exit": "done"}}'));
+  ('expression_invalid', pg_temp.steps('{"a": {"update": {"n": "99999999999::int"}, "next": "b"}, "b": {"exit": "done"}}')),
+  -- the date may have passed on arrival, and the hour may be this one
+  ('instant_cycle', pg_temp.steps('{"a": {"delay": {"until": "customer.born_on", "past": "next"}, "next": "b"}, "b": {"update": {"n": "1"}, "next": "a"}}')),
+  ('instant_cycle', pg_temp.steps('{"a": {"delay": {"at": "09:00"}, "next": "a"}}')),
+  ('instant_cycle', pg_temp.steps('{"a": {"wait": {"for": [{"on": "ordered", "next": "b"}], "until": {"date": "customer.born_on", "next": "b", "missing": {"skip_to": "a"}}}}, "b": {"exit": "done"}}')),
+  ('unknown_step', pg_temp.steps('{"a": {"delay": {"until": "customer.born_on", "past": {"skip_to": "c"}}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('dead_end', pg_temp.steps('{"a": {"delay": {"until": "customer.born_on", "past": {"skip_to": "b"}}, "next": "b"}, "b": {"delay": "1 day", "next": "b"}}')),
+  ('never_due', pg_temp.steps('{"a": {"delay": {"at": "18:00", "window": {"from": "09:00", "to": "18:00"}}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('never_due', pg_temp.steps('{"a": {"delay": {"for": "1 day", "window": {"from": "09:00", "to": "09:00"}}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('never_due', pg_temp.steps('{"a": {"delay": {"weekdays": ["monday"], "window": {"from": "22:00", "to": "06:00", "weekdays": ["saturday"]}}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('never_due', pg_temp.steps('{"a": {"delay": {"at": "02:00", "weekdays": ["monday"], "window": {"from": "22:00", "to": "06:00", "weekdays": ["monday"]}}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('no_effect', pg_temp.steps('{"a": {"delay": {"weekdays": ["monday"], "missed": "continue"}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('no_effect', pg_temp.steps('{"a": {"delay": {"window": {"from": "09:00", "to": "18:00"}, "gap": "skip"}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('no_effect', pg_temp.steps('{"a": {"delay": {"for": "24 hours", "overlap": "first"}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('no_effect', pg_temp.steps('{"a": {"delay": {"until": "customer.born_on", "every": "1 month"}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('bad_duration', pg_temp.steps('{"a": {"delay": {"until": "customer.born_on", "offset": "3 dys"}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('bad_duration', pg_temp.steps('{"a": {"delay": {"at": "09:00", "jitter": "-1 hour"}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('bad_duration', pg_temp.definition('{"late_after": "0 hours"}')),
+  ('expression_type', pg_temp.steps('{"a": {"delay": {"until": "event->>''due''"}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('expression_type', pg_temp.steps('{"a": {"wait": {"for": [{"on": "ordered", "next": "b"}], "until": {"date": "customer.id", "next": "b"}}}, "b": {"exit": "done"}}')),
+  ('reserved_name', pg_temp.steps('{"a": {"delay": {"until": "customer.born_on", "missing": {"exit": "missing_date"}}, "next": "b"}, "b": {"exit": "done"}}'));
 
 SELECT c.n, f.* FROM corpus AS c CROSS JOIN LATERAL journey_orch.check_definition(c.definition) WITH ORDINALITY AS f
   ORDER BY c.n, f.ordinality;

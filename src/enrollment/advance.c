@@ -55,12 +55,30 @@ jo_run_enter(JoBatch *batch, JoRun *run)
 	batch->advances++;
 }
 
+/*
+ * A timer moves the run.  Unless that is late, local times count from its due
+ * time: not a moment that passed before a worker came may cost a day.
+ */
+static void
+fire(JoRun *run, JoLogRow *row)
+{
+	run->fired_at = run->member->now;
+	run->fired_due = run->due_at;
+	if (!jo_decision_is_late(run))
+		return;
+	run->fired_due = run->member->now;
+	row->decision = jo_jsonb_put(row->decision, "late",
+								 jo_decision_of_lateness(run));
+}
+
 /* Move to "next" and log it. */
 void
 jo_run_move(JoBatch *batch, JoRun *run, int next, const char *reason)
 {
 	JoLogRow   *row = jo_log(batch, run, "advanced");
 
+	if (run->member->event == NULL && run->due_at != JO_NO_TIME)
+		fire(run, row);
 	row->from_step = run->step_name;
 	row->reason = reason;
 	arrive(run, next);
@@ -70,18 +88,22 @@ jo_run_move(JoBatch *batch, JoRun *run, int next, const char *reason)
 	batch->advances++;
 }
 
-/* The due time of the step starts anew: the event it restarts on recurred. */
+/*
+ * The step's time starts again: the event it restarts on recurred.  The step
+ * computes its due time as on arrival; the visit stays the same.
+ */
 void
-jo_run_restart(JoBatch *batch, JoRun *run, TimestampTz due_at)
+jo_run_restart(JoBatch *batch, JoRun *run)
 {
 	JoLogRow   *row = jo_log(batch, run, "restarted");
 
-	run->due_at = due_at;
-	run->is_changed = true;
 	row->from_step = run->step_name;
 	row->to_step = run->step_name;
-	row->due_at = due_at;
 	row->reason = run->member->event->name;
+	run->due_at = JO_NO_TIME;
+	run->state = JO_ENROLLMENT_MOVING;
+	run->is_changed = true;
+	memset(&run->visit_state, 0, sizeof(JoVisit));
 }
 
 /*
@@ -166,7 +188,10 @@ begin_visit(JoRun *run)
 	visit->step = &run->graph->steps[run->step];
 	visit->customer_id = run->member->customer_id;
 	visit->timezone = jo_run_timezone(run);
+	visit->is_own_timezone = run->member->profile.timezone != NULL;
+	visit->unknown_timezone = run->member->profile.unknown_timezone;
 	visit->now = run->member->now;
+	visit->arrival = run->fired_at == visit->now ? run->fired_due : visit->now;
 	visit->is_holdout = run->is_holdout;
 }
 
@@ -188,6 +213,14 @@ keep_outputs(JoRun *run)
 	return delta;
 }
 
+/* Keep what the visit's due time was computed from in a row of the log. */
+static void
+keep_note(JoLogRow *row, const char *name, Jsonb *note)
+{
+	if (row != NULL && note != NULL)
+		row->decision = jo_jsonb_put(row->decision, name, note);
+}
+
 /* The run stays at its step: its newest log row tells until when. */
 static void
 block(JoRun *run)
@@ -197,6 +230,7 @@ block(JoRun *run)
 	run->is_changed = true;
 	if (run->last_log != NULL)
 		run->last_log->due_at = run->due_at;
+	keep_note(run->last_log, "due", jo_decision_of_note(&run->visit_state.note));
 }
 
 /* Leave the step for visit->next, taking its outputs along. */
@@ -204,11 +238,13 @@ static void
 leave_step(JoBatch *batch, JoRun *run)
 {
 	const char *arm = run->visit_state.arm;
+	Jsonb	   *note = jo_decision_of_note(&run->visit_state.note);
 	Jsonb	   *delta = keep_outputs(run);
 
 	jo_run_move(batch, run, run->visit_state.next, run->visit_state.reason);
 	run->last_log->arm = arm;
 	run->last_log->context = delta;
+	keep_note(run->last_log, "passed", note);
 }
 
 /* Carry out a verdict that is not a request.  True: the run is at rest. */
@@ -231,6 +267,12 @@ carry_out(JoBatch *batch, JoTask *task, JoVerdict verdict)
 			jo_run_convert(batch, run, visit->reason, visit->has_value,
 						   visit->conversion_value, visit->currency);
 		jo_run_end(batch, run, visit->reason, false);
+		keep_note(run->last_log, "passed", jo_decision_of_note(&visit->note));
+		return true;
+	}
+	if (verdict == JO_VERDICT_FAIL)
+	{
+		jo_run_park(batch, run, visit->error, NULL);
 		return true;
 	}
 	if (run->advances >= MOVES_PER_INSTANT)

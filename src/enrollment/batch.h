@@ -63,6 +63,8 @@ typedef struct JoRun
 	/* the advance under way */
 	JoVisit		visit_state;
 	int			advances;		/* at this instant; stops a run that spins */
+	TimestampTz fired_at;		/* "now" at which a timer moved it last */
+	TimestampTz fired_due;		/* and what its local times count from then */
 	struct JoLogRow *last_log;	/* its newest row of this batch */
 	JoVariables variables;
 } JoRun;
@@ -239,7 +241,7 @@ extern JoTask *jo_advance_task(JoBatch *batch, JoRun *run);
 extern void jo_run_enter(JoBatch *batch, JoRun *run);
 extern void jo_run_move(JoBatch *batch, JoRun *run, int next,
 						const char *reason);
-extern void jo_run_restart(JoBatch *batch, JoRun *run, TimestampTz due_at);
+extern void jo_run_restart(JoBatch *batch, JoRun *run);
 extern void jo_run_end(JoBatch *batch, JoRun *run, const char *reason,
 					   bool withdraws);
 extern void jo_run_convert(JoBatch *batch, JoRun *run, const char *reason,
@@ -252,6 +254,15 @@ extern JoLogRow *jo_log(JoBatch *batch, JoRun *run, const char *outcome);
 extern void jo_log_refusal(JoBatch *batch, JoMember *member,
 						   const JoGraph *graph, const char *key,
 						   const char *reason, const JoError *error);
+
+/* decision.c */
+
+/* What a due time was computed from; NULL when there is nothing to tell. */
+extern Jsonb *jo_decision_of_note(const JoDueNote *note);
+
+/* Has the run's timer fired later than its journey's late_after? */
+extern bool jo_decision_is_late(const JoRun *run);
+extern Jsonb *jo_decision_of_lateness(const JoRun *run);
 
 /* memory.c */
 extern JoMemory *jo_memory_find(JoMember *member, int32 journey_id,

@@ -127,22 +127,20 @@ collect_candidates(Offer *offer, JoRun *run)
 						  NULL);
 }
 
-/* The duration that starts anew when this event recurs, or NULL. */
-static const JoDuration *
-restarted_duration(const JoRun *run)
+/* Does the step's time start again when this event recurs? */
+static bool
+is_restarted(const JoRun *run)
 {
 	const JoStep *step = &run->graph->steps[run->step];
 	const char *event = run->member->event->name;
 
-	if (step->verb == JO_DELAY && run->state == JO_ENROLLMENT_DELAYED &&
-		step->u.delay.restart_on != NULL &&
-		jo_streq(step->u.delay.restart_on, event))
-		return &step->u.delay.duration;
-	if (step->verb == JO_WAIT && run->state == JO_ENROLLMENT_WAITING &&
-		step->u.wait.has_timeout && step->u.wait.restart_on != NULL &&
-		jo_streq(step->u.wait.restart_on, event))
-		return &step->u.wait.timeout;
-	return NULL;
+	if (step->verb == JO_DELAY && run->state == JO_ENROLLMENT_DELAYED)
+		return step->u.delay.restart_on != NULL &&
+			jo_streq(step->u.delay.restart_on, event);
+	if (step->verb == JO_WAIT && run->state == JO_ENROLLMENT_WAITING)
+		return step->u.wait.has_timeout && step->u.wait.restart_on != NULL &&
+			jo_streq(step->u.wait.restart_on, event);
+	return false;
 }
 
 /* The timer of a run has fired and no exit rule has taken it. */
@@ -171,7 +169,6 @@ finish_offer(JoBatch *batch, JoTask *task)
 {
 	Offer	   *offer = task->state;
 	JoRun	   *run = task->run;
-	const JoDuration *restarted = NULL;
 
 	if (run->member->event == NULL)
 	{
@@ -179,11 +176,12 @@ finish_offer(JoBatch *batch, JoTask *task)
 			fire_timer(batch, run);
 		return;
 	}
-	restarted = restarted_duration(run);
-	if (restarted != NULL)
-		jo_run_restart(batch, run,
-					   jo_duration_add(run->member->now, restarted,
-									   jo_run_timezone(run)));
+	if (is_restarted(run))
+	{
+		/* What it computes may depend on the event, which is the run's now. */
+		jo_run_restart(batch, run);
+		return;
+	}
 	run->event = offer->event;
 	run->event_name = offer->event_name;
 	run->event_id = offer->event_id;
@@ -409,7 +407,7 @@ is_indifferent(const JoRun *run)
 	const JoGraph *graph = run->graph;
 	const JoStep *step = &graph->steps[run->step];
 
-	if (run->member->event == NULL || restarted_duration(run) != NULL)
+	if (run->member->event == NULL || is_restarted(run))
 		return false;
 	if (graph->has_goal && is_candidate(&graph->goal.match, run))
 		return false;

@@ -36,7 +36,8 @@ typedef enum JoVerdict
 	JO_VERDICT_COMPOSE,			/* the message for channel visit->channel */
 	JO_VERDICT_GO,				/* to visit->next */
 	JO_VERDICT_BLOCK,			/* stay, in visit->state, until visit->due_at */
-	JO_VERDICT_END				/* the run is over */
+	JO_VERDICT_END,				/* the run is over */
+	JO_VERDICT_FAIL				/* park the run with visit->error */
 } JoVerdict;
 
 /* Why a message could be composed or not. */
@@ -53,6 +54,18 @@ typedef struct JoOutput
 	Jsonb	   *value;			/* or NULL */
 } JoOutput;
 
+/* What a due time was computed from, for the step log. */
+typedef struct JoDueNote
+{
+	const char *timezone;		/* NULL: no zone was asked for */
+	const char *timezone_of;	/* customer, journey or default */
+	const char *unknown_timezone;	/* what the customer's row said instead */
+	bool		has_date;
+	Oid			date_type;
+	Datum		date;
+	int64		jitter;			/* microseconds in due_at */
+} JoDueNote;
+
 typedef struct JoVisit
 {
 	/* given */
@@ -60,7 +73,12 @@ typedef struct JoVisit
 	const JoStep *step;
 	const char *customer_id;
 	const char *timezone;		/* the run's: customer's, else the journey's */
+	bool		is_own_timezone;	/* the customer's */
+	const char *unknown_timezone;	/* the customer's, when it is no zone */
 	TimestampTz now;			/* engine clock of the advance */
+	TimestampTz arrival;		/* what local times and dates count from:
+								 * "now", or due time of the timer that moved
+								 * the run here when that was not late */
 	bool		is_holdout;
 
 	/* the step's own memory between calls; 0 on arrival */
@@ -89,6 +107,8 @@ typedef struct JoVisit
 	bool		has_value;
 	Datum		conversion_value;	/* numeric */
 	char	   *currency;
+	JoDueNote	note;			/* of due_at, or of why there is none */
+	JoError    *error;			/* of JO_VERDICT_FAIL */
 } JoVisit;
 
 typedef JoVerdict (*JoStepFunction) (JoVisit *visit);
@@ -100,6 +120,25 @@ extern JoVerdict jo_step_branch(JoVisit *visit);
 extern JoVerdict jo_step_split(JoVisit *visit);
 extern JoVerdict jo_step_update(JoVisit *visit);
 extern JoVerdict jo_step_exit(JoVisit *visit);
+
+/* ---- step_due.c: what delay and wait share ---- */
+
+/* The run's zone, noted for the step log. */
+extern pg_tz *jo_due_zone(JoVisit *visit);
+
+/*
+ * Stay until "due" in "state", or go on to "next" when that is here already;
+ * with DT_NOEND for ever.
+ */
+extern JoVerdict jo_due_block(JoVisit *visit, TimestampTz due,
+							  JoEnrollmentState state, int next);
+
+/* Stay until the date of a rule; its policies may say otherwise. */
+extern JoVerdict jo_due_at_date(JoVisit *visit, const JoDateRule *rule,
+								JoEnrollmentState state, int next);
+
+/* There is no such instant. */
+extern JoVerdict jo_due_fail(JoVisit *visit);
 
 /* A timer fired while the run stood at the step. */
 extern JoVerdict jo_step_delay_due(JoVisit *visit);

@@ -9,20 +9,40 @@
 
 #include "enrollment/step.h"
 
+/* Stay until the timeout, or for ever. */
+static JoVerdict
+block_until_timeout(JoVisit *visit)
+{
+	const JoStep *step = visit->step;
+	JoVerdict	verdict;
+
+	if (!step->u.wait.has_timeout)
+		return jo_due_block(visit, DT_NOEND, JO_ENROLLMENT_WAITING,
+							JO_NO_STEP);
+	if (step->u.wait.has_date)
+		verdict = jo_due_at_date(visit, &step->u.wait.date,
+								 JO_ENROLLMENT_WAITING,
+								 step->u.wait.timeout_next);
+	else
+	{
+		if (!step->u.wait.timeout.is_elapsed)
+			(void) jo_due_zone(visit);
+		verdict = jo_due_block(visit,
+							   jo_duration_add(visit->now,
+											   &step->u.wait.timeout,
+											   visit->timezone),
+							   JO_ENROLLMENT_WAITING,
+							   step->u.wait.timeout_next);
+	}
+	if (verdict == JO_VERDICT_GO && visit->reason == NULL)
+		visit->reason = "timeout";
+	return verdict;
+}
+
 JoVerdict
 jo_step_wait(JoVisit *visit)
 {
-	visit->state = JO_ENROLLMENT_WAITING;
-	visit->due_at = JO_NO_TIME;
-	if (visit->step->u.wait.has_timeout)
-	{
-		visit->due_at = jo_duration_add(visit->now,
-										&visit->step->u.wait.timeout,
-										visit->timezone);
-		if (visit->due_at <= visit->now)
-			return jo_step_wait_due(visit);
-	}
-	return JO_VERDICT_BLOCK;
+	return block_until_timeout(visit);
 }
 
 JoVerdict

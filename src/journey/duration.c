@@ -1,93 +1,50 @@
 /*
  * journey/duration.c
- *	  Due times: an instant plus a duration in somebody's zone.
+ *	  An instant plus a duration in somebody's zone.
  *
- * Months and days are calendar time: added to the local date and hour, and
- * read back in the zone, so "1 day" after 09:00 is 09:00 also over a clock
- * change.  Hours and less are elapsed time, added last.  A local time that a
- * clock change skips moves forward by the gap; of a repeated one the second
- * (standard time) counts.
+ * Months and days are calendar time: both are added to the local date, months
+ * first, and the result is read back in the zone once, so "1 day" after 09:00
+ * is 09:00 also over a clock change.  Hours and less are elapsed time, added
+ * last.
  */
 #include "postgres.h"
 
-#include "parser/scansup.h"
-#include "pgtime.h"
-#include "utils/datetime.h"
-#include "utils/fmgrprotos.h"
+#include "common/int.h"
+#include "utils/timestamp.h"
 
 #include "journey/journey.h"
 
-/* The zone of a name or abbreviation; NULL when PostgreSQL knows none. */
-static pg_tz *
-find_zone(const char *name)
-{
-	pg_tz	   *zone = pg_tzset(name);
-	pg_tz	   *abbreviated = NULL;
-	int			offset;
-	char	   *lower;
-
-	if (zone != NULL && pg_tz_acceptable(zone))
-		return zone;
-	if (strlen(name) > TZ_STRLEN_MAX)
-		return NULL;
-
-	lower = downcase_identifier(name, strlen(name), false, false);
-	switch (DecodeTimezoneAbbrev(0, lower, &offset, &abbreviated))
-	{
-		case DYNTZ:
-			return abbreviated;
-		case TZ:
-		case DTZ:
-			/* It counts seconds east of Greenwich, this seconds west of it. */
-			return pg_tzset_offset(-offset);
-		default:
-			return NULL;
-	}
-}
-
 bool
-jo_timezone_is_known(const char *name)
+jo_interval_add(TimestampTz from, const Interval *interval, pg_tz *zone,
+				JoClockPolicy policy, TimestampTz *result)
 {
-	return find_zone(name) != NULL;
-}
+	Timestamp	local;
 
-/* As find_zone(); UTC for NULL, and an unknown zone raises 22023. */
-static pg_tz *
-get_zone(const char *name)
-{
-	pg_tz	   *zone = find_zone(name ? name : "UTC");
-
-	if (zone == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time zone \"%s\" is not known", name),
-				 errhint("Use a name of pg_timezone_names.")));
-	return zone;
+	*result = from;
+	if (TIMESTAMP_NOT_FINITE(from))
+		return true;
+	if (interval->month != 0 || interval->day != 0)
+	{
+		if (!jo_civil_add(jo_civil_local(from, zone), interval->month,
+						  interval->day, &local) ||
+			!jo_civil_instant(local, zone, policy, result))
+			return false;
+	}
+	return !pg_add_s64_overflow(*result, interval->time, result) &&
+		IS_VALID_TIMESTAMP(*result);
 }
 
 TimestampTz
 jo_duration_add(TimestampTz from, const JoDuration *duration,
 				const char *timezone)
 {
-	pg_tz	   *saved = session_timezone;
-	Datum		result;
+	JoClockPolicy policy = {JO_GAP_FORWARD, JO_OVERLAP_SECOND};
+	pg_tz	   *zone = duration->is_elapsed ? NULL : jo_zone_get(timezone);
+	TimestampTz result;
 
-	/* timestamptz_pl_interval() adds calendar parts in the session's zone. */
-	if (duration->is_elapsed)
-		return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-													   TimestampTzGetDatum(from),
-													   IntervalPGetDatum(&duration->interval)));
-	PG_TRY();
-	{
-		session_timezone = get_zone(timezone);
-		result = DirectFunctionCall2(timestamptz_pl_interval,
-									 TimestampTzGetDatum(from),
-									 IntervalPGetDatum(&duration->interval));
-	}
-	PG_FINALLY();
-	{
-		session_timezone = saved;
-	}
-	PG_END_TRY();
-	return DatumGetTimestampTz(result);
+	if (!jo_interval_add(from, &duration->interval, zone, policy, &result))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("timestamp out of range")));
+	return result;
 }

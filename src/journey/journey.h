@@ -13,6 +13,7 @@
 
 #include "core/expression.h"
 #include "experiment/experiment.h"
+#include "journey/timing.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
@@ -50,13 +51,14 @@ typedef struct JoMatch
 	char	   *path;			/* JSON pointer of it in the definition */
 } JoMatch;
 
-/* A duration. */
-typedef struct JoDuration
+/* The forms of a delay. */
+typedef enum JoDelayForm
 {
-	Interval	interval;
-	bool		is_elapsed;		/* hours and less: added as elapsed time; days
-								 * and more are calendar, in the run's zone */
-} JoDuration;
+	JO_DELAY_DURATION,			/* a text */
+	JO_DELAY_FOR,
+	JO_DELAY_LOCAL,
+	JO_DELAY_UNTIL
+} JoDelayForm;
 
 typedef struct JoBranchArm
 {
@@ -97,7 +99,11 @@ typedef struct JoStep
 		}			send;
 		struct
 		{
-			JoDuration	duration;
+			JoDelayForm form;
+			JoDuration	duration;	/* also of "for" */
+			JoTiming	timing; /* of "for" and of a local time */
+			bool		continues_when_missed;	/* "missed": "continue" */
+			JoDateRule	date;	/* of "until" */
 			char	   *restart_on; /* event name, or NULL */
 		}			delay;
 		struct
@@ -106,7 +112,9 @@ typedef struct JoStep
 			JoMatch    *branches;	/* in array order; the first that matches
 									 * wins */
 			bool		has_timeout;
+			bool		has_date;	/* the timeout is "date", else "timeout" */
 			JoDuration	timeout;
+			JoDateRule	date;
 			int			timeout_next;
 			char	   *restart_on;
 		}			wait;
@@ -176,6 +184,8 @@ typedef struct JoGraph
 	Oid			owner;
 	char	   *timezone;		/* default zone; the customer's wins where
 								 * bound */
+	bool		has_timezone;	/* the definition names it */
+	JoDuration	late_after;		/* a timer that fires later is recorded */
 	int			priority;
 	JoEntry		entry;
 	bool		has_goal;
@@ -230,14 +240,6 @@ extern JoJourneyState jo_journey_state(int32 journey_id, int64 seq, int32 *versi
 extern int32 jo_journey_id(const char *name);
 
 extern const char *jo_verb_name(JoVerb verb);
-
-/* Due time: "from" plus "duration" in the zone (a name or abbreviation that
- * PostgreSQL knows; NULL: UTC). */
-extern TimestampTz jo_duration_add(TimestampTz from, const JoDuration *duration,
-								   const char *timezone);
-
-/* False for a zone that jo_duration_add() would refuse with 22023. */
-extern bool jo_timezone_is_known(const char *name);
 
 extern void jo_journey_init(void);
 

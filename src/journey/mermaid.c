@@ -57,7 +57,12 @@ step_summary(const JoStep *step, JsonbValue *source)
 		case JO_DELAY:
 			{
 				char	   *delay = jo_read_string(source, "delay");
+				JsonbValue	form;
+				JoPath		path;
 
+				if (delay == NULL &&
+					jo_read_object(source, "delay", NULL, &form, &path))
+					delay = jo_timing_summary(&form);
 				appendStringInfoString(&out, delay ? delay : "");
 				break;
 			}

@@ -92,6 +92,10 @@ read_top(JoReader *reader, JsonbValue *root)
 	word = jo_read_string(root, "deleted_customer");
 	graph->survives_customer = word && strcmp(word, "continue") == 0;
 	jo_read_timezone(reader, root, NULL);
+	graph->late_after.interval.time = USECS_PER_HOUR;
+	graph->late_after.is_elapsed = true;
+	(void) jo_read_duration(reader, root, "late_after", NULL,
+							&graph->late_after);
 }
 
 JoReading *

@@ -13,7 +13,8 @@
 /* Exit reasons of the engine: an author's own would be counted with them. */
 static const char *const reserved_reasons[] = {
 	"customer_absent", "customer_deleted", "customer_erased", "goal",
-	"journey_archived", "journey_stopped", "left", "spin", "superseded"
+	"journey_archived", "journey_stopped", "left", "missing_date", "past_date",
+	"spin", "superseded"
 };
 
 bool

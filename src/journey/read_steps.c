@@ -75,7 +75,9 @@ read_delay(JoReader *reader, JoStep *step, JsonbValue *source,
 		   const JoPath *path)
 {
 	JsonbValue	delay;
+	JsonbValue	part;
 	JoPath		delay_path;
+	JoPath		part_path;
 
 	if (!jo_read_member(source, "delay", path, &delay, &delay_path))
 		return;
@@ -86,6 +88,9 @@ read_delay(JoReader *reader, JoStep *step, JsonbValue *source,
 		(void) jo_value_duration(reader, &delay, &delay_path,
 								 &step->u.delay.duration);
 	}
+	else if (delay.type == jbvBinary &&
+			 !jo_read_member(&delay, "best_time", &delay_path, &part, &part_path))
+		jo_read_delay_form(reader, step, source, path, &delay, &delay_path);
 	else
 		jo_read_unbuilt(reader, step->position, source, path);
 	step->u.delay.restart_on = read_restart(source);
@@ -165,9 +170,13 @@ read_wait(JoReader *reader, JoStep *step, JsonbValue *source,
 				jo_read_duration(reader, &part, "after", &part_path,
 								 &step->u.wait.timeout);
 		else
-			jo_read_unbuilt(reader, step->position, &wait, &wait_path);
+		{
+			step->u.wait.has_timeout = step->u.wait.has_date = true;
+			jo_read_date_rule(reader, step, &part, "date", &part_path,
+							  &step->u.wait.date);
+		}
 		jo_read_target(reader, step->position, &part, "next", &part_path,
-					   after ? after : "timeout", false,
+					   after ? after : jo_timing_summary(&part), after == NULL,
 					   &step->u.wait.timeout_next);
 	}
 	else if (!jo_read_member(&wait, "until", &wait_path, &part, &part_path))

@@ -7,11 +7,11 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "pgtime.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
 
+#include "core/civil.h"
 #include "core/errors.h"
 #include "journey/reader.h"
 
@@ -250,30 +250,6 @@ jo_read_duration(JoReader *reader, JsonbValue *object, const char *key,
 		jo_value_duration(reader, &value, &path, duration);
 }
 
-/*
- * A zone of the server's list.  pg_tzset() also takes POSIX strings, in which
- * a typing error such as UTC3 means three hours west of UTC; what might be one
- * is looked up among the names.
- */
-static bool
-timezone_is_known(const char *name)
-{
-	pg_tz	   *zone = pg_tzset(name);
-	pg_tzenum  *names;
-	bool		found = false;
-
-	if (zone == NULL || !pg_tz_acceptable(zone))
-		return false;
-	if (strpbrk(name, "0123456789") == NULL)
-		return true;
-
-	names = pg_tzenumerate_start();
-	while (!found && (zone = pg_tzenumerate_next(names)) != NULL)
-		found = pg_strcasecmp(pg_get_timezone_name(zone), name) == 0;
-	pg_tzenumerate_end(names);
-	return found;
-}
-
 void
 jo_read_timezone(JoReader *reader, JsonbValue *object, const JoPath *parent)
 {
@@ -285,11 +261,37 @@ jo_read_timezone(JoReader *reader, JsonbValue *object, const JoPath *parent)
 	if (!jo_read_member(object, "timezone", parent, &value, &path) ||
 		(name = jo_value_string(&value)) == NULL || name[0] == '\0')
 		return;
-	if (timezone_is_known(name))
+	if (jo_zone_find(name) != NULL)
+	{
 		reader->graph->timezone = name;
+		reader->graph->has_timezone = true;
+	}
 	else
 		jo_finding_add(reader->findings, JO_FINDING_BAD_TIMEZONE, &path, NULL,
 					   "time zone \"%s\" is not known", name);
+}
+
+bool
+jo_read_offset(JoReader *reader, JsonbValue *object, const char *key,
+			   const JoPath *parent, Interval *offset)
+{
+	JsonbValue	value;
+	JoPath		path;
+	char	   *text;
+
+	if (!jo_read_member(object, key, parent, &value, &path) ||
+		(text = jo_value_string(&value)) == NULL ||
+		text[0] == '\0' || strlen(text) > 400)
+		return false;
+	if (parse_interval(text, offset) &&
+		abs(offset->month) <= MAX_DURATION_MONTHS &&
+		abs(offset->day) <= MAX_DURATION_MONTHS * 31 &&
+		Abs(offset->time) / USECS_PER_DAY <= MAX_DURATION_MONTHS * 31)
+		return true;
+	jo_finding_add(reader->findings, JO_FINDING_BAD_DURATION, &path,
+				   "Write a PostgreSQL interval such as \"-3 days\", of at most a hundred years.",
+				   "\"%s\" is no offset", text);
+	return false;
 }
 
 /* "of": the send step whose messages are meant. */
@@ -388,26 +390,10 @@ add_unknown_step(JoReader *reader, const JsonbValue *name, const JoPath *path)
 }
 
 void
-jo_read_target(JoReader *reader, int from, JsonbValue *object,
-			   const char *key, const JoPath *parent, const char *label,
-			   bool is_instant, int *slot)
+jo_add_edge(JoReader *reader, int from, int to, const char *label,
+			bool is_instant)
 {
-	JsonbValue	value;
-	JoPath		path;
 	JoEdge	   *edge;
-	int			to;
-
-	*slot = JO_NO_STEP;
-	if (!jo_read_member(object, key, parent, &value, &path) ||
-		value.type != jbvString)
-		return;
-	to = jo_find_step(reader, value.val.string.val, value.val.string.len);
-	if (to == JO_NO_STEP)
-		add_unknown_step(reader, &value, &path);
-	*slot = to;
-	reader->slots = lappend(reader->slots, slot);
-	if (from == JO_NO_STEP)
-		return;
 
 	if (reader->nedges >= reader->edge_room)
 	{
@@ -421,6 +407,28 @@ jo_read_target(JoReader *reader, int from, JsonbValue *object,
 	edge->to = to;
 	edge->is_instant = is_instant;
 	edge->label = label;
+}
+
+void
+jo_read_target(JoReader *reader, int from, JsonbValue *object,
+			   const char *key, const JoPath *parent, const char *label,
+			   bool is_instant, int *slot)
+{
+	JsonbValue	value;
+	JoPath		path;
+	int			to;
+
+	*slot = JO_NO_STEP;
+	if (!jo_read_member(object, key, parent, &value, &path) ||
+		value.type != jbvString)
+		return;
+	to = jo_find_step(reader, value.val.string.val, value.val.string.len);
+	if (to == JO_NO_STEP)
+		add_unknown_step(reader, &value, &path);
+	*slot = to;
+	reader->slots = lappend(reader->slots, slot);
+	if (from != JO_NO_STEP)
+		jo_add_edge(reader, from, to, label, is_instant);
 }
 
 const JoPath *

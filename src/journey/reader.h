@@ -22,7 +22,8 @@
 typedef struct JoEdge
 {
 	int			from;
-	int			to;				/* JO_NO_STEP: the name is unknown */
+	int			to;				/* JO_NO_STEP: the run ends there, or the name
+								 * is unknown */
 	bool		is_instant;		/* may be taken with no time passing */
 	const char *label;			/* for pictures; NULL: none */
 } JoEdge;
@@ -124,6 +125,11 @@ extern bool jo_read_duration(JoReader *reader, JsonbValue *object,
 extern bool jo_value_duration(JoReader *reader, const JsonbValue *value,
 							  const JoPath *path, JoDuration *duration);
 
+/* As a duration, but it may be negative or zero. */
+extern bool jo_read_offset(JoReader *reader, JsonbValue *object,
+						   const char *key, const JoPath *parent,
+						   Interval *offset);
+
 extern void jo_read_timezone(JoReader *reader, JsonbValue *object,
 							 const JoPath *parent);
 
@@ -140,6 +146,10 @@ extern void jo_read_target(JoReader *reader, int from, JsonbValue *object,
 						   const char *key, const JoPath *parent,
 						   const char *label, bool is_instant, int *slot);
 
+/* A way out of step "from", whose edges are added together. */
+extern void jo_add_edge(JoReader *reader, int from, int to, const char *label,
+						bool is_instant);
+
 /* Number of a step by name, or JO_NO_STEP. */
 extern int	jo_find_step(JoReader *reader, const char *name, int length);
 
@@ -148,6 +158,22 @@ extern void jo_use_name(JoReader *reader, JoNameKind kind, char *name,
 
 /* A copy of a path that outlives the walk. */
 extern const JoPath *jo_path_copy(const JoPath *path);
+
+/* ---- read_timing.c ---- */
+
+/* A delay that is an object, and the ways out of its step. */
+extern void jo_read_delay_form(JoReader *reader, JoStep *step,
+							   JsonbValue *source, const JoPath *path,
+							   JsonbValue *delay, const JoPath *delay_path);
+
+/* A date of expression "key" with its policies, and their ways out of the
+ * step. */
+extern void jo_read_date_rule(JoReader *reader, JoStep *step,
+							  JsonbValue *object, const char *key,
+							  const JoPath *path, JoDateRule *rule);
+
+/* A time form in a few words, for pictures. */
+extern char *jo_timing_summary(JsonbValue *object);
 
 /* ---- the other files ---- */
 
