@@ -10,7 +10,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "enrollment/batch.h"
+#include "enrollment/careful.h"
 
 /* Moves of one run at one instant before it is taken to be spinning. */
 #define MOVES_PER_INSTANT 1000
@@ -296,6 +296,8 @@ advance_resume(JoBatch *batch, JoTask *task)
 		JoVisit    *visit = &run->visit_state;
 		JoVerdict	verdict;
 
+		if (batch->care != NULL && jo_care_parks(batch, run))
+			return true;
 		if (visit->step == NULL)
 			begin_visit(run);
 		visit->value = task->value;

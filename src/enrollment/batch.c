@@ -8,7 +8,8 @@
  * batch could start from a cursor that is no longer the newest.
  *
  * A batch writes nothing but through its sink, at the end.  Everything before
- * that may fail, and then the batch has not happened.
+ * that may fail, and then the batch has not happened; the next attempt is a
+ * careful one (careful.c).
  */
 #include "postgres.h"
 
@@ -23,6 +24,7 @@
 #include "core/definition.h"
 #include "core/leaf.h"
 #include "enrollment/batch.h"
+#include "enrollment/careful.h"
 #include "enrollment/read.h"
 #include "enrollment/timer.h"
 #include "enrollment/trial.h"
@@ -155,12 +157,19 @@ run_lane(JoBatch *batch)
 	jo_batch_adopt_clock(batch);
 	jo_batch_read(batch);
 	batch->cursor.batch++;
-	if (batch->nevents > 0 || batch->ntimers > 0 || batch->cursor.moved)
+	if (batch->nevents == 0 && batch->ntimers == 0 && !batch->cursor.moved)
+		return;
+	if (batch->care != NULL)
+		jo_careful_run(batch);
+	else
 	{
+		jo_batch_read_members(batch);
 		jo_batch_compute(batch);
-		finish_clock(batch);
+		batch->messages = list_length(batch->attempts);
 		batch->sink->write(batch);
 	}
+	finish_clock(batch);
+	batch->sink->write_position(batch);
 }
 
 /* Run part of a batch with the caches of definitions held still. */
@@ -186,27 +195,31 @@ jo_batch_with_caches(JoBatch *batch, void (*run) (JoBatch *batch))
 }
 
 void
-jo_batch_run(int lane, int limit, TimestampTz until, JoBatchResult *result)
+jo_batch_run(const JoBatchOrder *order, JoBatchResult *result)
 {
 	JoBatch		batch;
+	JoCare		care = {.timeout_ms = order->timeout_ms};
 	MemoryContext caller = CurrentMemoryContext;
 
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("journeys can only be run in a READ COMMITTED transaction")));
+	jo_care_lane_is_at_fault = false;
 	memset(result, 0, sizeof(JoBatchResult));
 	result->next_due = JO_NO_TIME;
 	if (!jo_leaf_exists())
 		return;
 	PushActiveSnapshot(GetTransactionSnapshot());
-	jo_batch_begin(&batch, lane, limit, until);
+	jo_batch_begin(&batch, order->lane, order->limit, order->until);
+	if (order->is_careful)
+		batch.care = &care;
 	MemoryContextSwitchTo(batch.context);
 	jo_batch_with_caches(&batch, run_lane);
 	result->events = batch.nevents;
 	result->timers = batch.ntimers;
 	result->advances = batch.advances;
-	result->messages = list_length(batch.attempts);
+	result->messages = batch.messages;
 	result->more = batch.more;
 	if (!batch.more)
 		result->next_due = jo_timer_next_due(&batch);

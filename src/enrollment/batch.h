@@ -24,6 +24,8 @@ typedef struct JoSink
 {
 	const char *name;
 	void		(*write) (JoBatch *batch);
+	/* Then, once a batch: how far the lane has come.  NULL: it moves no lane. */
+	void		(*write_position) (JoBatch *batch);
 	/* Replace stored runs of the member by what the sink knows better. */
 	void		(*overlay_runs) (JoBatch *batch, JoMember *member);
 } JoSink;
@@ -33,7 +35,8 @@ typedef struct JoRun
 {
 	pg_uuid_t	id;
 	JoMember   *member;
-	JoGraph    *graph;			/* of its version; NULL: the version is gone */
+	JoGraph    *graph;			/* of its version; without steps and with an
+								 * error when that is gone */
 	int32		journey_id;
 	int32		version;
 	int			step;			/* index in graph->steps */
@@ -170,9 +173,12 @@ struct JoBatch
 	List	   *attempts;		/* of JoAttempt * */
 	List	   *withdrawals;	/* of JoWithdrawal * */
 	List	   *hints;			/* of JoHint * */
+	List	   *aside;			/* of JoSetAside * */
 	int			entered;
 	int			ended;
 	int			advances;
+	int			messages;
+	struct JoCare *care;		/* NULL: nothing has gone wrong (careful.h) */
 };
 
 /*

@@ -12,6 +12,24 @@ GRANT EXECUTE ON FUNCTION journey_orch.run_here(timestamptz) TO journey_orch_ope
 COMMENT ON FUNCTION journey_orch.run_here(timestamptz) IS
 'Applies, on trial and inside the caller''s transaction, what is pending for the customers that this transaction touched, with timers due up to "until" (default: the engine clock). Returns the number of advances. Blocks nobody and moves no lane; COMMIT afterwards is refused with JO003.';
 
+CREATE OR REPLACE VIEW journey_orch.event_error AS
+SELECT f.failure_id AS error_id, f.event_id, f.event, f.customer_id, f.lane, f.sqlstate, f.message, f.clock, f.at
+FROM journey_orch.event_failure f;
+GRANT SELECT ON journey_orch.event_error TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON VIEW journey_orch.event_error IS
+'One row an event that could not be applied and was set aside; its customer''s other events were.';
+COMMENT ON COLUMN journey_orch.event_error.error_id IS 'Number of the error.';
+COMMENT ON COLUMN journey_orch.event_error.event_id IS 'The event, as in view event_log.';
+COMMENT ON COLUMN journey_orch.event_error.event IS 'Its name.';
+COMMENT ON COLUMN journey_orch.event_error.customer_id IS 'The customer, as text.';
+COMMENT ON COLUMN journey_orch.event_error.lane IS '0 to 15.';
+COMMENT ON COLUMN journey_orch.event_error.sqlstate IS 'SQLSTATE of the error.';
+COMMENT ON COLUMN journey_orch.event_error.message IS 'Its primary message.';
+COMMENT ON COLUMN journey_orch.event_error.clock IS 'Instant of the event (engine clock).';
+COMMENT ON COLUMN journey_orch.event_error.at IS 'Real time when it was set aside.';
+
+COMMENT ON TABLE journey_orch.event_failure IS
+'Events that lanes could not apply and went past. Read view event_error instead.';
 COMMENT ON TABLE journey_orch.enrollment IS
 'One row per live passage of a customer through a journey. Read view enrollment_status instead.';
 COMMENT ON TABLE journey_orch.trial_enrollment IS

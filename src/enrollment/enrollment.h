@@ -21,16 +21,40 @@ typedef struct JoBatchResult
 								 * JO_NO_TIME */
 } JoBatchResult;
 
+/* What a batch is asked to do. */
+typedef struct JoBatchOrder
+{
+	int			lane;
+	int			limit;			/* most events, and most timers */
+	TimestampTz until;			/* engine clock that bounds timers;
+								 * JO_NO_TIME: the clock */
+	bool		is_careful;		/* one customer at a time, after a failure */
+	int			timeout_ms;		/* of one customer then; 0: none */
+} JoBatchOrder;
+
 /*
  * Run one batch of a lane in the current transaction, which must be READ
  * COMMITTED and hold JO_LOCK_LANE of the lane, taken BEFORE the snapshot of the
  * batch: this function takes that snapshot itself and must be called without
- * an active one.  Reads at most "limit" events.  "until" (engine clock) bounds
- * timers, JO_NO_TIME: the clock.  Writes everything and appends the cursor, unless
+ * an active one.  Writes everything and appends the cursor, unless
  * there was nothing to do; the caller commits (asynchronously, if it likes).
+ *
+ * A careful batch takes little and survives what fails for one customer.  Its
+ * timeout_ms is for a caller that has STATEMENT_TIMEOUT for itself and has
+ * enabled it: each customer gets the whole of it again.
  */
-extern void jo_batch_run(int lane, int limit, TimestampTz until,
-						 JoBatchResult *result);
+extern void jo_batch_run(const JoBatchOrder *order, JoBatchResult *result);
+
+/*
+ * Would a careful batch get past this error of a batch?  False for what no
+ * customer is to blame for: interrupts, lack of resources, deadlocks, locks,
+ * corruption, a relation of customers that cannot be read.  In a PG_CATCH, or
+ * on a copy made there.
+ */
+extern bool jo_careful_helps(const ErrorData *edata);
+
+/* Say once in the log that a lane goes on carefully, and why; no payload. */
+extern void jo_careful_report(int lane, const ErrorData *edata);
 
 /*
  * Due time of the first timer behind the cursor that "snapshot" sees, or

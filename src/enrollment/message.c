@@ -342,8 +342,11 @@ void
 jo_message_report(JoBatch *batch, JoMember *member, const JoEvent *event)
 {
 	pg_uuid_t	message_id;
+	pg_uuid_t	enrollment_id;
 	JoMessage  *message;
 
+	/* also what only the runs will look at: malformed, it is nobody's fault */
+	(void) jo_json_uuid(event->payload, "enrollment_id", &enrollment_id);
 	if (!jo_json_uuid(event->payload, "message_id", &message_id))
 		return;
 	if (jo_streq(event->name, "message.failed"))

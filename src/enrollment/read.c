@@ -14,6 +14,7 @@
 
 #include "core/leaf.h"
 #include "core/live.h"
+#include "enrollment/careful.h"
 #include "enrollment/read.h"
 #include "enrollment/rows.h"
 #include "enrollment/timer.h"
@@ -71,14 +72,40 @@ compare_runs(const ListCell *a, const ListCell *b)
 	return memcmp(&left->id, &right->id, sizeof(pg_uuid_t));
 }
 
-/* Find the graph of a stored run and the step that it stands at. */
+/*
+ * A graph to stand in for one that is gone: with its error, which parks its
+ * runs, and no steps.
+ */
+static JoGraph *
+make_missing_graph(const JoRun *run, char *message)
+{
+	JoGraph    *graph = palloc0(sizeof(JoGraph));
+	JoError    *error = palloc0(sizeof(JoError));
+
+	strlcpy(error->sqlstate, unpack_sql_state(ERRCODE_UNDEFINED_OBJECT),
+			sizeof(error->sqlstate));
+	error->message = message;
+	graph->journey_id = run->journey_id;
+	graph->version = run->version;
+	graph->error = error;
+	return graph;
+}
+
+/*
+ * Find the graph of a stored run and the step that it stands at.  Somebody may
+ * have deleted what publish() wrote; that concerns the run and not its lane.
+ */
 static void
 bind_run(JoRun *run)
 {
 	run->graph = jo_graph(run->journey_id, run->version);
 	if (run->graph == NULL)
-		elog(ERROR, "journey %d has no version %d", run->journey_id,
-			 run->version);
+	{
+		run->graph = make_missing_graph(run,
+										psprintf("version %d of the journey does not exist any more",
+												 run->version));
+		return;
+	}
 	for (int i = 0; i < run->graph->nsteps; i++)
 		if (jo_streq(run->graph->steps[i].name, run->step_name))
 		{
@@ -86,8 +113,10 @@ bind_run(JoRun *run)
 			return;
 		}
 	if (run->graph->error == NULL)
-		elog(ERROR, "journey \"%s\" version %d has no step \"%s\"",
-			 run->graph->name, run->version, run->step_name);
+		run->graph = make_missing_graph(run,
+										psprintf("journey \"%s\" version %d has no step \"%s\"",
+												 run->graph->name, run->version,
+												 run->step_name));
 }
 
 static void
@@ -186,6 +215,8 @@ read_profiles(JoBatch *batch, List *members)
 			((JoMember *) list_nth(members, i))->customer_id;
 	jo_customer_load(customers, n, &error);
 	if (error != NULL)
+	{
+		jo_care_lane_is_at_fault = true;
 		ereport(ERROR,
 				(errcode(MAKE_SQLSTATE(error->sqlstate[0], error->sqlstate[1],
 									   error->sqlstate[2], error->sqlstate[3],
@@ -193,8 +224,19 @@ read_profiles(JoBatch *batch, List *members)
 				 errmsg("could not read the customers of lane %d: %s",
 						batch->lane, error->message),
 				 errhint("Repair the relation given to journey_orch.bind_customer() or its owner's rights; the lane goes on by itself.")));
+	}
 	for (int i = 0; i < n; i++)
 		((JoMember *) list_nth(members, i))->profile = customers[i];
+}
+
+/* Read the live rows of the batch's customers. */
+void
+jo_batch_read_live(JoBatch *batch)
+{
+	list_sort(batch->members, compare_members);
+	read_runs(batch, batch->members);
+	read_memories(batch, batch->members);
+	read_messages(batch, batch->members);
 }
 
 /* Read all that the batch's customers have. */
@@ -203,18 +245,14 @@ jo_batch_read_members(JoBatch *batch)
 {
 	if (batch->members == NIL)
 		return;
-	list_sort(batch->members, compare_members);
-	read_runs(batch, batch->members);
-	read_memories(batch, batch->members);
-	read_messages(batch, batch->members);
+	jo_batch_read_live(batch);
 	read_profiles(batch, batch->members);
 }
 
-/* Read a batch: events, timers, and all that their customers have. */
+/* Read a batch's inputs: events and timers. */
 void
 jo_batch_read(JoBatch *batch)
 {
 	read_events(batch);
 	jo_timer_read(batch);
-	jo_batch_read_members(batch);
 }

@@ -8,6 +8,7 @@
 #include "enrollment/batch.h"
 
 extern void jo_batch_read(JoBatch *batch);
+extern void jo_batch_read_live(JoBatch *batch);
 extern void jo_batch_read_members(JoBatch *batch);
 
 #endif							/* JO_READ_H */

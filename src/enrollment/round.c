@@ -16,7 +16,7 @@
 
 #include "miscadmin.h"
 
-#include "enrollment/batch.h"
+#include "enrollment/careful.h"
 
 /* Rounds of pure timers for one customer before the batch is cut. */
 #define ROUNDS_PER_BATCH 200
@@ -127,6 +127,8 @@ offer_to(JoBatch *batch, JoRun *run)
 	if (member->event == NULL &&
 		!(run_has_timer(run) && run->due_at <= member->due))
 		return NULL;
+	if (batch->care != NULL && jo_care_parks(batch, run))
+		return NULL;
 	error = run->graph->error != NULL ? run->graph->error :
 		member->profile.error;
 	if (error != NULL)
@@ -179,6 +181,7 @@ offer_inputs(JoBatch *batch, List *members)
 	{
 		JoMember   *member = lfirst(member_cell);
 
+		jo_care_blame(batch, NULL, NULL);
 		if (member->event == NULL)
 			jo_message_due(batch, member);
 		else if (member->event->kind == JO_EVENT_KIND_MESSAGE)
@@ -211,8 +214,13 @@ try_entries(JoBatch *batch, List *members)
 		graphs = jo_graphs_entered_by(member->event->name,
 									  member->event->seq);
 		foreach(graph_cell, graphs)
-			tasks = lappend(tasks, jo_entry_task(batch, member,
-												 lfirst(graph_cell)));
+		{
+			JoGraph    *graph = lfirst(graph_cell);
+
+			if (batch->care != NULL && jo_care_refuses(batch, member, graph))
+				continue;
+			tasks = lappend(tasks, jo_entry_task(batch, member, graph));
+		}
 	}
 	jo_wave_run(batch, tasks);
 }
@@ -226,6 +234,8 @@ jo_batch_compute(JoBatch *batch)
 	while ((members = select_inputs(batch)) != NIL)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (batch->care != NULL && jo_care_sets_aside(batch))
+			continue;
 		offer_inputs(batch, members);
 		advance_moving(batch, members);
 		try_entries(batch, members);

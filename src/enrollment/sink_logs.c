@@ -6,27 +6,36 @@
 
 #include "core/append.h"
 #include "core/leaf.h"
+#include "enrollment/careful.h"
 #include "enrollment/rows.h"
 
 static void
 write_log(JoBatch *batch)
 {
 	int			segment = jo_leaf_current(JO_STEP_LOG, batch->lane);
-	JoAppend   *append;
+	Oid			relid = jo_leaf_oid(JO_STEP_LOG, batch->lane, segment);
+	JoAppend   *append = NULL;
 	ListCell   *cell;
 
-	if (batch->log == NIL)
-		return;
-	append = jo_append_begin(jo_leaf_oid(JO_STEP_LOG, batch->lane, segment));
 	foreach(cell, batch->log)
 	{
 		Datum		values[ROW_COLUMNS];
 		bool		isnull[ROW_COLUMNS];
 
+		if (batch->care != NULL)
+			jo_care_blame_log(batch, lfirst(cell));
+		if (append == NULL)
+			append = jo_append_begin(relid);
 		jo_log_to_row(batch, segment, lfirst(cell), values, isnull);
 		jo_append_row(append, values, isnull);
+		if (batch->care != NULL)
+		{
+			jo_append_end(append);
+			append = NULL;
+		}
 	}
-	jo_append_end(append);
+	if (append != NULL)
+		jo_append_end(append);
 }
 
 static void
@@ -40,7 +49,16 @@ write_attempts(JoBatch *batch)
 	attempts = palloc(n * sizeof(JoAttempt));
 	for (int i = 0; i < n; i++)
 		attempts[i] = *(JoAttempt *) list_nth(batch->attempts, i);
-	jo_outbox_append(batch->lane, attempts, n);
+	if (batch->care == NULL)
+	{
+		jo_outbox_append(batch->lane, attempts, n);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		jo_care_blame_id(batch, &attempts[i].enrollment_id);
+		jo_outbox_append(batch->lane, &attempts[i], 1);
+	}
 }
 
 static void

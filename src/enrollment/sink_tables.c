@@ -7,16 +7,39 @@
  * that entered and ended within the batch is never inserted.  The cursor is
  * part of the same transaction, so a crash leaves all of it or nothing
  * (test/tap/crash.pl).
+ *
+ * In a careful batch one member's rows are written at a time, and each row by
+ * itself, so that one that cannot be written is known (careful.c).
  */
 #include "postgres.h"
 
+#include "commands/sequence.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "core/append.h"
 #include "core/leaf.h"
 #include "core/live.h"
+#include "enrollment/careful.h"
 #include "enrollment/rows.h"
 #include "enrollment/timer.h"
+
+/* Columns of event_failure, in the order of state.sql. */
+enum
+{
+	ASIDE_ID,
+	ASIDE_EVENT_ID,
+	ASIDE_BATCH,
+	ASIDE_LANE,
+	ASIDE_CUSTOMER_ID,
+	ASIDE_EVENT,
+	ASIDE_SQLSTATE,
+	ASIDE_MESSAGE,
+	ASIDE_CLOCK,
+	ASIDE_AT,
+	ASIDE_COLUMNS
+};
 
 /* The live tables of the lane, each opened when the first row needs it. */
 typedef struct LiveTable
@@ -34,11 +57,16 @@ open_table(LiveTable *table, JoBatch *batch, JoFamily family)
 }
 
 static void
-insert_row(LiveTable *table, Datum *values, bool *isnull)
+insert_row(JoBatch *batch, LiveTable *table, Datum *values, bool *isnull)
 {
 	if (table->append == NULL)
 		table->append = jo_append_begin(table->relid);
 	jo_append_row(table->append, values, isnull);
+	if (batch->care != NULL)
+	{
+		jo_append_end(table->append);
+		table->append = NULL;
+	}
 }
 
 static JoLive *
@@ -66,6 +94,7 @@ write_run(JoBatch *batch, LiveTable *table, JoRun *run)
 
 	if (!run->is_changed)
 		return;
+	jo_care_blame(batch, run, run->graph);
 	if (run->state == JO_ENROLLMENT_ENDED)
 	{
 		if (run->is_stored)
@@ -77,7 +106,7 @@ write_run(JoBatch *batch, LiveTable *table, JoRun *run)
 	if (run->is_stored)
 		jo_live_update(get_live(table), &run->tid, values, isnull);
 	else
-		insert_row(table, values, isnull);
+		insert_row(batch, table, values, isnull);
 }
 
 static void
@@ -89,11 +118,13 @@ write_memory(JoBatch *batch, LiveTable *table, JoMember *member,
 
 	if (!memory->is_changed)
 		return;
+	if (batch->care != NULL)
+		jo_care_blame_memory(batch, member, memory);
 	jo_memory_to_row(batch->lane, member, memory, values, isnull);
 	if (memory->is_stored)
 		jo_live_update(get_live(table), &memory->tid, values, isnull);
 	else
-		insert_row(table, values, isnull);
+		insert_row(batch, table, values, isnull);
 }
 
 static void
@@ -104,6 +135,8 @@ write_message(JoBatch *batch, LiveTable *table, JoMessage *message)
 
 	if (!message->is_changed)
 		return;
+	if (batch->care != NULL)
+		jo_care_blame_id(batch, &message->attempt.enrollment_id);
 	if (message->is_settled)
 	{
 		if (message->is_stored)
@@ -114,7 +147,7 @@ write_message(JoBatch *batch, LiveTable *table, JoMessage *message)
 	if (message->is_stored)
 		jo_live_update(get_live(table), &message->tid, values, isnull);
 	else
-		insert_row(table, values, isnull);
+		insert_row(batch, table, values, isnull);
 }
 
 static void
@@ -146,15 +179,54 @@ write_live_rows(JoBatch *batch)
 	close_table(&messages);
 }
 
+/* What was set aside, for view event_error. */
+static void
+write_aside(JoBatch *batch)
+{
+	JoAppend   *append;
+	ListCell   *cell;
+
+	if (batch->aside == NIL)
+		return;
+	append = jo_append_begin(jo_relation_oid("event_failure"));
+	foreach(cell, batch->aside)
+	{
+		JoSetAside *aside = lfirst(cell);
+		Datum		values[ASIDE_COLUMNS];
+		bool		isnull[ASIDE_COLUMNS] = {false};
+
+		values[ASIDE_ID] =
+			Int64GetDatum(nextval_internal(jo_relation_oid("event_failure_failure_id_seq"),
+										   false));
+		values[ASIDE_EVENT_ID] = Int64GetDatum(aside->event->seq);
+		values[ASIDE_BATCH] = Int64GetDatum(batch->cursor.batch);
+		values[ASIDE_LANE] = Int16GetDatum(batch->lane);
+		values[ASIDE_CUSTOMER_ID] = CStringGetTextDatum(aside->customer_id);
+		values[ASIDE_EVENT] = CStringGetTextDatum(aside->event->name);
+		values[ASIDE_SQLSTATE] = CStringGetTextDatum(aside->error->sqlstate);
+		values[ASIDE_MESSAGE] = CStringGetTextDatum(aside->error->message);
+		values[ASIDE_CLOCK] = TimestampTzGetDatum(aside->clock);
+		values[ASIDE_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+		jo_append_row(append, values, isnull);
+	}
+	jo_append_end(append);
+}
+
 static void
 write_batch(JoBatch *batch)
 {
-	JoLaneCursor *cursor = &batch->cursor;
-
 	jo_timer_arm(batch);
 	write_live_rows(batch);
 	jo_sink_append_logs(batch);
+	jo_care_blame(batch, NULL, NULL);
 	jo_timer_write(batch);
+	write_aside(batch);
+}
+
+static void
+write_position(JoBatch *batch)
+{
+	JoLaneCursor *cursor = &batch->cursor;
 
 	cursor->applied += batch->nevents;
 	cursor->entered += batch->entered;
@@ -163,4 +235,4 @@ write_batch(JoBatch *batch)
 	jo_lane_cursor_append(cursor, MyProcPid);
 }
 
-const JoSink jo_sink_tables = {"tables", write_batch, NULL};
+const JoSink jo_sink_tables = {"tables", write_batch, write_position, NULL};

@@ -63,6 +63,24 @@ CREATE TABLE journey_orch.timer
   customer_id text COLLATE "C" NOT NULL
 ) PARTITION BY RANGE (lane, segment);
 
+/* An event that a lane could not apply and went past.  Insert-only. */
+CREATE TABLE journey_orch.event_failure
+(
+  failure_id  bigint GENERATED ALWAYS AS IDENTITY,
+  event_id    bigint NOT NULL,
+  batch       bigint NOT NULL,               -- lane_cursor.batch
+  lane        smallint NOT NULL,
+  customer_id text COLLATE "C" NOT NULL,
+  event       text COLLATE "C" NOT NULL,
+  sqlstate    text NOT NULL,
+  message     text NOT NULL,
+  clock       timestamptz NOT NULL,          -- instant of the event; engine clock
+  at          timestamptz NOT NULL,          -- real time
+  CONSTRAINT event_failure_pkey PRIMARY KEY (failure_id)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.event_failure', '');
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.event_failure_failure_id_seq', '');
+
 /* One advance.  Insert-only; leaf step_log_LL_S. */
 CREATE TABLE journey_orch.step_log
 (

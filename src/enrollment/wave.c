@@ -6,12 +6,15 @@
  * expression are then answered by one evaluation over all rows that ask, and
  * messages of the same template by one rendering: the cost per customer falls
  * as the load rises.  An error in an answer ends only the task it concerns.
+ *
+ * In a careful batch (careful.c) each request is answered alone, so that it is
+ * known whose answer took too long.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
 
-#include "enrollment/batch.h"
+#include "enrollment/careful.h"
 
 /* Order by expression, so that equal requests stand together. */
 static int
@@ -46,7 +49,7 @@ answer_expression(JoTask **tasks, int n)
 }
 
 static void
-answer_values(JoTask **tasks, int n)
+answer_values(JoBatch *batch, JoTask **tasks, int n)
 {
 	int			start = 0;
 
@@ -55,7 +58,9 @@ answer_values(JoTask **tasks, int n)
 	{
 		int			end = start + 1;
 
-		while (end < n && tasks[end]->expression == tasks[start]->expression)
+		jo_care_blame(batch, tasks[start]->run, tasks[start]->graph);
+		while (batch->care == NULL && end < n &&
+			   tasks[end]->expression == tasks[start]->expression)
 			end++;
 		answer_expression(tasks + start, end - start);
 		start = end;
@@ -88,9 +93,15 @@ answer(JoBatch *batch, List *asking, JoRequest request)
 			tasks[n++] = task;
 	}
 	if (n > 0 && request == JO_REQUEST_VALUE)
-		answer_values(tasks, n);
-	else if (n > 0)
+		answer_values(batch, tasks, n);
+	else if (n > 0 && batch->care == NULL)
 		answer_messages(batch, tasks, n);
+	else
+		for (int i = 0; i < n; i++)
+		{
+			jo_care_blame(batch, tasks[i]->run, tasks[i]->graph);
+			answer_messages(batch, &tasks[i], 1);
+		}
 }
 
 /*
@@ -107,6 +118,7 @@ keep_answered(JoBatch *batch, List *asking)
 	{
 		JoTask	   *task = lfirst(cell);
 
+		jo_care_blame(batch, task->run, task->graph);
 		if (task->error != NULL)
 			task->fail(batch, task, task->error);
 		else
@@ -129,6 +141,7 @@ jo_wave_run(JoBatch *batch, List *tasks)
 		{
 			JoTask	   *task = lfirst(cell);
 
+			jo_care_blame(batch, task->run, task->graph);
 			if (!task->resume(batch, task))
 				asking = lappend(asking, task);
 		}

@@ -22,8 +22,8 @@
 #include "worker/internal.h"
 
 JoLaneOutcome
-jo_worker_batch(Oid extension, int lane, bool wait, int limit,
-				TimestampTz until, JoBatchResult *result)
+jo_worker_batch(Oid extension, bool wait, const JoBatchOrder *order,
+				JoBatchResult *result)
 {
 	memset(result, 0, sizeof(*result));
 	result->next_due = JO_NO_TIME;
@@ -35,10 +35,10 @@ jo_worker_batch(Oid extension, int lane, bool wait, int limit,
 		return JO_LANE_DONE;
 
 	if (wait)
-		jo_lock(JO_LOCK_LANE, lane);
-	else if (!jo_lock_conditional(JO_LOCK_LANE, lane))
+		jo_lock(JO_LOCK_LANE, order->lane);
+	else if (!jo_lock_conditional(JO_LOCK_LANE, order->lane))
 		return JO_LANE_TAKEN;
 
-	jo_batch_run(lane, limit, until, result);
+	jo_batch_run(order, result);
 	return JO_LANE_DONE;
 }

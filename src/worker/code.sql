@@ -57,7 +57,7 @@ SELECT journey_orch._announce();
 
 CREATE OR REPLACE FUNCTION journey_orch._worker_status(
   OUT process text, OUT database name, OUT pid integer, OUT state text, OUT lanes integer[],
-  OUT failing_lanes integer[], OUT batches bigint, OUT started_at timestamptz,
+  OUT failing_lanes integer[], OUT careful_lanes integer[], OUT batches bigint, OUT started_at timestamptz,
   OUT last_batch_at timestamptz, OUT last_error_at timestamptz, OUT last_error text)
 RETURNS SETOF record
 LANGUAGE C VOLATILE ROWS 8
@@ -68,7 +68,7 @@ GRANT EXECUTE ON FUNCTION journey_orch._worker_status() TO journey_orch_analyst,
 COMMENT ON FUNCTION journey_orch._worker_status() IS 'Rows of view worker_status.';
 
 CREATE OR REPLACE FUNCTION journey_orch._lane_owner(
-  OUT lane integer, OUT pid integer, OUT is_failing boolean)
+  OUT lane integer, OUT pid integer, OUT is_failing boolean, OUT is_careful boolean)
 RETURNS SETOF record
 LANGUAGE C VOLATILE ROWS 16
 SET search_path = pg_catalog, pg_temp
@@ -78,7 +78,7 @@ GRANT EXECUTE ON FUNCTION journey_orch._lane_owner() TO journey_orch_analyst, jo
 COMMENT ON FUNCTION journey_orch._lane_owner() IS 'Which worker owns a lane, as shared memory has it.';
 
 CREATE OR REPLACE VIEW journey_orch.worker_status AS
-SELECT process, database, pid, state, lanes, failing_lanes, batches, started_at,
+SELECT process, database, pid, state, lanes, failing_lanes, careful_lanes, batches, started_at,
   last_batch_at, last_error_at, last_error
 FROM journey_orch._worker_status();
 GRANT SELECT ON journey_orch.worker_status TO journey_orch_analyst, journey_orch_operator;
@@ -91,6 +91,7 @@ COMMENT ON COLUMN journey_orch.worker_status.state IS
   'supervisor: unknown, starting, running, absent, mismatched, copied, stopped, failed; worker: missing, idle, busy, failing; launcher: running, missing';
 COMMENT ON COLUMN journey_orch.worker_status.lanes IS 'lanes it owns; NULL: not a worker, or the library is not preloaded';
 COMMENT ON COLUMN journey_orch.worker_status.failing_lanes IS 'lanes that back off after an error';
+COMMENT ON COLUMN journey_orch.worker_status.careful_lanes IS 'lanes that go on one customer at a time, because a batch failed';
 COMMENT ON COLUMN journey_orch.worker_status.batches IS 'batches it committed since the server started';
 COMMENT ON COLUMN journey_orch.worker_status.started_at IS 'when the process started';
 COMMENT ON COLUMN journey_orch.worker_status.last_batch_at IS 'when it last committed a batch';
@@ -103,6 +104,7 @@ CREATE OR REPLACE VIEW journey_orch.lane_status AS
 SELECT owner.lane,
   owner.pid AS owner,
   owner.is_failing,
+  owner.is_careful,
   pending.events AS lag_events,
   COALESCE(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pending.oldest), 0) AS lag_seconds,
   newest.recorded_at AS last_batch_at,
@@ -131,6 +133,7 @@ COMMENT ON VIEW journey_orch.lane_status IS 'One row a lane: who advances it, ho
 COMMENT ON COLUMN journey_orch.lane_status.lane IS '0 to 15';
 COMMENT ON COLUMN journey_orch.lane_status.owner IS 'pid of the worker that owns it; NULL: none, or the library is not preloaded';
 COMMENT ON COLUMN journey_orch.lane_status.is_failing IS 'its batches fail and it backs off; NULL: no owner';
+COMMENT ON COLUMN journey_orch.lane_status.is_careful IS 'it goes on one customer at a time, because a batch failed; NULL: no owner';
 COMMENT ON COLUMN journey_orch.lane_status.lag_events IS 'committed events that are not applied yet';
 COMMENT ON COLUMN journey_orch.lane_status.lag_seconds IS 'age of the oldest of them, real time';
 COMMENT ON COLUMN journey_orch.lane_status.last_batch_at IS 'real time of the last batch that did something';
@@ -173,6 +176,20 @@ AS $$
   FROM journey_orch.worker_status w
   WHERE w.process = 'worker' AND w.database = pg_catalog.current_database()
     AND pg_catalog.cardinality(w.failing_lanes) > 0
+  UNION ALL
+  SELECT 'warning', 'careful_lanes',
+    pg_catalog.format('%s: %s', pg_catalog.array_to_string(w.careful_lanes, ', '), w.last_error),
+    'These lanes go on one customer at a time until they are past what failed; see parked and event_error then.'
+  FROM journey_orch.worker_status w
+  WHERE w.process = 'worker' AND w.database = pg_catalog.current_database()
+    AND pg_catalog.cardinality(w.careful_lanes) > 0
+  UNION ALL
+  SELECT 'warning', 'event_error',
+    pg_catalog.format('%s in the last 24 hours', pg_catalog.count(*)),
+    'These events were not applied. View event_error names them and their errors.'
+  FROM journey_orch.event_failure f
+  WHERE f.at > pg_catalog.now() - interval '24 hours'
+  HAVING pg_catalog.count(*) > 0
   UNION ALL
   SELECT CASE WHEN lag.seconds > 600 THEN 'error' WHEN lag.seconds > 60 THEN 'warning' ELSE 'ok' END,
     'lag',

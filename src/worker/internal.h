@@ -40,8 +40,12 @@ typedef enum JoLaneOutcome
  * snapshot.  "extension" is the OID that must still be installed.  With
  * "wait" the lane's lock is waited for.
  */
-extern JoLaneOutcome jo_worker_batch(Oid extension, int lane, bool wait,
-									 int limit, TimestampTz until,
+extern JoLaneOutcome jo_worker_batch(Oid extension, bool wait,
+									 const JoBatchOrder *order,
 									 JoBatchResult *result);
+
+/* Most events of a careful batch: so few that a customer who takes long
+ * delays nobody's commit. */
+#define JO_CAREFUL_LIMIT 1
 
 #endif							/* JO_WORKER_INTERNAL_H */

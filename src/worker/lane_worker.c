@@ -10,9 +10,12 @@
  * are taken in turn, one batch each, so that a busy lane delays the others by
  * one batch.
  *
- * An error ends the batch and nothing else: the transaction is rolled back,
- * the lane waits, longer each time up to a minute, and its next batch is
- * smaller; the other lanes go on.  One line a minute and lane goes to the log.
+ * An error ends the batch and nothing else: the transaction is rolled back.
+ * When a customer may be to blame the lane goes on at once, carefully
+ * (enrollment/careful.c), until it is past what the failed batch had.  Else,
+ * and when a careful batch fails too, it waits, longer each time up to a
+ * minute, and its next batch is smaller; the other lanes go on.  One line a
+ * minute and lane goes to the log.
  * A crash at any point leaves the lane at its last commit (README.md, "What a
  * crash leaves").
  *
@@ -62,9 +65,12 @@ typedef struct LaneWork
 {
 	TimestampTz look_at;		/* when to look next without being rung */
 	TimestampTz retry_at;		/* not before this; 0: now */
-	TimestampTz complained_at;
+	TimestampTz complained_at;	/* in the log, of an error */
+	TimestampTz cared_at;		/* in the log, that care was needed */
 	int			limit;			/* events of the next batch */
 	int			failures;		/* in a row */
+	int			careful;		/* inputs still to be taken carefully; 0: go
+								 * on as usual */
 } LaneWork;
 
 static JoDatabase *database = NULL;
@@ -86,6 +92,7 @@ worker_exit(int code, Datum argument)
 		slot->pid = 0;
 		slot->state = JO_WORKER_MISSING;
 		slot->failing_lanes = 0;
+		slot->careful_lanes = 0;
 		pg_atomic_write_u32(&slot->procno, 0);
 	}
 	SpinLockRelease(&database->mutex);
@@ -123,6 +130,7 @@ attach_slot(void)
 		slot->state = JO_WORKER_IDLE;
 		slot->left = false;
 		slot->failing_lanes = 0;
+		slot->careful_lanes = 0;
 		slot->started_at = GetCurrentTimestamp();
 	}
 	SpinLockRelease(&database->mutex);
@@ -142,20 +150,64 @@ set_state(JoWorkerState state)
 
 /* A batch of the lane has ended well. */
 static void
-note_success(int lane, bool ran)
+note_success(int lane, const JoBatchResult *result)
 {
+	LaneWork   *work = &lanes[lane];
 	TimestampTz now = GetCurrentTimestamp();
+	int			inputs = result->events + result->timers;
+
+	work->careful = result->more ? Max(0, work->careful - Max(1, inputs)) : 0;
 
 	SpinLockAcquire(&database->mutex);
 	slot->failing_lanes &= ~((uint32) 1 << lane);
-	if (ran)
+	if (work->careful == 0)
+		slot->careful_lanes &= ~((uint32) 1 << lane);
+	if (inputs + result->advances > 0)
 	{
 		slot->batches++;
 		slot->last_batch_at = now;
 	}
 	SpinLockRelease(&database->mutex);
-	lanes[lane].failures = 0;
-	lanes[lane].retry_at = 0;
+	work->failures = 0;
+	work->retry_at = 0;
+}
+
+/* Is it time for a line in the log, the last of its kind being of "last"? */
+static bool
+may_complain(TimestampTz *last, TimestampTz now)
+{
+	if (*last != 0 &&
+		!TimestampDifferenceExceeds(*last, now, COMPLAINT_INTERVAL_MS))
+		return false;
+	*last = now;
+	return true;
+}
+
+/*
+ * A batch has failed in a way that a careful one may survive: go on at once.
+ * The message may quote what a customer wrote, so only the SQLSTATE is told.
+ */
+static void
+begin_care(int lane, const ErrorData *error, TimestampTz now)
+{
+	LaneWork   *work = &lanes[lane];
+
+	work->careful = work->limit;
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		work->limit = Max(1, work->limit / 2);
+	work->retry_at = 0;
+	work->look_at = now;
+
+	SpinLockAcquire(&database->mutex);
+	slot->careful_lanes |= (uint32) 1 << lane;
+	slot->last_error_at = now;
+	snprintf(slot->last_error, JO_WORKER_ERROR_LENGTH,
+			 "lane %d: SQLSTATE %s in %s()", lane,
+			 unpack_sql_state(error->sqlerrcode),
+			 error->funcname ? error->funcname : "?");
+	SpinLockRelease(&database->mutex);
+	if (may_complain(&work->cared_at, now))
+		jo_careful_report(lane, error);
 }
 
 /*
@@ -169,17 +221,25 @@ note_failure(int lane, TimestampTz now)
 	ErrorData  *error;
 	char		message[JO_WORKER_ERROR_LENGTH];
 	bool		is_cancel;
+	bool		is_timeout;
 	int			wait_ms;
 
 	MemoryContextSwitchTo(TopMemoryContext);
 	error = CopyErrorData();
+	is_timeout = error->sqlerrcode == ERRCODE_QUERY_CANCELED &&
+		jo_batch_timeout > 0 &&
+		TimestampDifferenceExceeds(batch_started_at, now, jo_batch_timeout);
+	if (work->careful == 0 && (is_timeout || jo_careful_helps(error)))
+	{
+		begin_care(lane, error, now);
+		FreeErrorData(error);
+		return;
+	}
 	snprintf(message, sizeof(message), "lane %d: %s", lane,
 			 error->message ? error->message : "unknown error");
 
 	/* Our own timeout raises the same code as an operator. */
-	is_cancel = error->sqlerrcode == ERRCODE_QUERY_CANCELED &&
-		(jo_batch_timeout == 0 ||
-		 !TimestampDifferenceExceeds(batch_started_at, now, jo_batch_timeout));
+	is_cancel = error->sqlerrcode == ERRCODE_QUERY_CANCELED && !is_timeout;
 	if (!is_cancel)
 	{
 		work->failures++;
@@ -196,13 +256,8 @@ note_failure(int lane, TimestampTz now)
 	strlcpy(slot->last_error, message, JO_WORKER_ERROR_LENGTH);
 	SpinLockRelease(&database->mutex);
 
-	if (work->complained_at == 0 ||
-		TimestampDifferenceExceeds(work->complained_at, now,
-								   COMPLAINT_INTERVAL_MS))
-	{
-		work->complained_at = now;
+	if (may_complain(&work->complained_at, now))
 		EmitErrorReport();
-	}
 	FreeErrorData(error);
 }
 
@@ -222,6 +277,7 @@ static void
 advance_lane(int lane, TimestampTz now)
 {
 	LaneWork   *work = &lanes[lane];
+	JoBatchOrder order = {.lane = lane,.limit = work->limit,.until = JO_NO_TIME};
 	JoBatchResult result;
 	JoLaneOutcome outcome;
 	bool		is_virtual = true;
@@ -238,8 +294,13 @@ advance_lane(int lane, TimestampTz now)
 		enable_timeout_after(STATEMENT_TIMEOUT, jo_batch_timeout);
 	pgstat_report_activity(STATE_RUNNING, "journey_orch batch");
 
-	outcome = jo_worker_batch(extension, lane, false, work->limit,
-							  JO_NO_TIME, &result);
+	if (work->careful > 0)
+	{
+		order.limit = JO_CAREFUL_LIMIT;
+		order.is_careful = true;
+		order.timeout_ms = jo_batch_timeout;
+	}
+	outcome = jo_worker_batch(extension, false, &order, &result);
 	if (outcome == JO_LANE_DONE && result.next_due != JO_NO_TIME)
 		is_virtual = jo_clock().is_virtual;
 
@@ -261,11 +322,12 @@ advance_lane(int lane, TimestampTz now)
 		return;
 	}
 
-	note_success(lane, result.events + result.timers + result.advances > 0);
+	note_success(lane, &result);
 	work->look_at = TimestampTzPlusMilliseconds(now, jo_poll_interval);
 	if (result.more)
 	{
-		work->limit = Min(work->limit * 2, jo_batch_size);
+		if (!order.is_careful)
+			work->limit = Min(work->limit * 2, jo_batch_size);
 		work->look_at = now;
 	}
 	else

@@ -26,6 +26,8 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -69,13 +71,69 @@ describe_lane(void *argument)
 	errcontext("while advancing lane %d", *(int *) argument);
 }
 
+static void
+carry_out(const JoBatchOrder *order, JoBatchResult *result)
+{
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	if (jo_worker_batch(get_extension_oid("journey_orch", false), true,
+						order, result) != JO_LANE_DONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"journey_orch\" does not exist any more")));
+}
+
+/*
+ * The same in a subtransaction, so that the call survives it.  False: the
+ * batch has failed, was rolled back, and shall be done carefully.
+ */
+static bool
+try_order(const JoBatchOrder *order, JoBatchResult *result)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool is_done = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		carry_out(order, result);
+		ReleaseCurrentSubTransaction();
+		is_done = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+		bool		helps;
+
+		MemoryContextSwitchTo(caller);
+		edata = CopyErrorData();
+		helps = jo_careful_helps(edata);
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+		if (!helps)
+			ReThrowError(edata);
+		jo_careful_report(order->lane, edata);
+		FreeErrorData(edata);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	return is_done;
+}
+
 /*
  * One batch of a lane in the current transaction, which is then committed
- * without waiting for the disk: a lost batch is done again.
+ * without waiting for the disk: a lost batch is done again.  "careful": how
+ * many inputs of the lane are still to be taken carefully.
  */
 static void
-run_batch(int lane, TimestampTz until, JoBatchResult *result)
+run_batch(int lane, TimestampTz until, int *careful, JoBatchResult *result)
 {
+	JoBatchOrder order = {.lane = lane,.limit = jo_batch_size,.until = until};
 	ErrorContextCallback context;
 
 	context.callback = describe_lane;
@@ -83,11 +141,19 @@ run_batch(int lane, TimestampTz until, JoBatchResult *result)
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 
-	(void) set_config_option("synchronous_commit", "off", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-	if (jo_worker_batch(get_extension_oid("journey_orch", false), lane, true,
-						jo_batch_size, until, result) != JO_LANE_DONE)
-		elog(ERROR, "the extension is gone");
+	if (*careful == 0 && !try_order(&order, result))
+	{
+		SPI_rollback();
+		*careful = jo_batch_size;
+	}
+	if (*careful > 0)
+	{
+		order.limit = JO_CAREFUL_LIMIT;
+		order.is_careful = true;
+		carry_out(&order, result);
+		*careful = result->more ?
+			Max(0, *careful - Max(1, result->events + result->timers)) : 0;
+	}
 	SPI_commit();
 
 	error_context_stack = context.previous;
@@ -99,6 +165,7 @@ journey_orch_run(PG_FUNCTION_ARGS)
 	TimestampTz until = JO_NO_TIME;
 	int			budget = PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1);
 	bool		is_done[JO_LANES] = {false};
+	int			careful[JO_LANES] = {0};
 	int			open = JO_LANES;
 	int			lane;
 
@@ -125,7 +192,7 @@ journey_orch_run(PG_FUNCTION_ARGS)
 			if (is_done[lane])
 				continue;
 			CHECK_FOR_INTERRUPTS();
-			run_batch(lane, until, &result);
+			run_batch(lane, until, &careful[lane], &result);
 			if (budget > 0 &&
 				result.events + result.timers + result.advances > 0)
 				budget--;

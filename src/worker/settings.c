@@ -52,7 +52,7 @@ define_settings(void)
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("journey_orch.batch_timeout",
 							"Sets the longest time a batch of a worker may take.",
-							"A batch that takes longer is canceled and tried again, smaller.  0 turns it off.",
+							"A batch that takes longer is done again one customer at a time, and the run of a step that still takes longer is parked.  0 turns it off.",
 							&jo_batch_timeout,
 							30000, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS,

@@ -52,6 +52,7 @@ typedef struct JoWorkerSlot
 	bool		left;			/* the last process here ended because the
 								 * extension changed, not because it failed */
 	uint32		failing_lanes;	/* bit set of lanes that back off */
+	uint32		careful_lanes;	/* of lanes that go one customer at a time */
 	int64		batches;
 	TimestampTz started_at;
 	TimestampTz last_batch_at;	/* 0: none yet */

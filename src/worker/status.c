@@ -37,6 +37,7 @@ enum
 	COLUMN_STATE,
 	COLUMN_LANES,
 	COLUMN_FAILING_LANES,
+	COLUMN_CAREFUL_LANES,
 	COLUMN_BATCHES,
 	COLUMN_STARTED_AT,
 	COLUMN_LAST_BATCH_AT,
@@ -135,6 +136,7 @@ put_worker(ReturnSetInfo *result, Oid dboid, const JoDatabase *database,
 			  jo_worker_state_name(slot->state));
 	set_column(&row, COLUMN_LANES, lane_array(lanes));
 	set_column(&row, COLUMN_FAILING_LANES, lane_array(slot->failing_lanes));
+	set_column(&row, COLUMN_CAREFUL_LANES, lane_array(slot->careful_lanes));
 	set_column(&row, COLUMN_BATCHES, Int64GetDatum(slot->batches));
 	if (slot->pid != 0)
 		set_instant(&row, COLUMN_STARTED_AT, slot->started_at);
@@ -245,7 +247,8 @@ journey_orch_worker_status(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* One row a lane: lane, pid of the worker that owns it, whether it fails. */
+/* One row a lane: lane, pid of the worker that owns it, whether it fails, and
+ * whether it goes carefully. */
 Datum
 journey_orch_lane_owner(PG_FUNCTION_ARGS)
 {
@@ -257,12 +260,12 @@ journey_orch_lane_owner(PG_FUNCTION_ARGS)
 	database = jo_worker_database_find(MyDatabaseId);
 	for (lane = 0; lane < JO_LANES; lane++)
 	{
-		Datum		values[3];
-		bool		isnull[3] = {false, true, true};
+		Datum		values[4];
+		bool		isnull[4] = {false, true, true, true};
 		uint32		owner = 0;
 
 		values[0] = Int32GetDatum(lane);
-		values[1] = values[2] = (Datum) 0;
+		values[1] = values[2] = values[3] = (Datum) 0;
 		if (database != NULL)
 			owner = pg_atomic_read_u32(&database->lane_owner[lane]);
 		if (owner != 0)
@@ -270,15 +273,19 @@ journey_orch_lane_owner(PG_FUNCTION_ARGS)
 			JoWorkerSlot *slot = &database->worker[owner - 1];
 			pid_t		pid;
 			uint32		failing;
+			uint32		careful;
 
 			SpinLockAcquire(&database->mutex);
 			pid = slot->pid;
 			failing = slot->failing_lanes;
+			careful = slot->careful_lanes;
 			SpinLockRelease(&database->mutex);
 			values[1] = Int32GetDatum(pid);
 			isnull[1] = pid == 0;
 			values[2] = BoolGetDatum((failing & ((uint32) 1 << lane)) != 0);
 			isnull[2] = false;
+			values[3] = BoolGetDatum((careful & ((uint32) 1 << lane)) != 0);
+			isnull[3] = false;
 		}
 		tuplestore_putvalues(result->setResult, result->setDesc, values,
 							 isnull);
