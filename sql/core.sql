@@ -167,13 +167,20 @@ SELECT journey_orch.advance_clock('1 day');
 SELECT virtual_at FROM journey_orch.clock;
 RESET ROLE;
 
--- DROP EXTENSION takes the leaves and leaves the roles
+-- DROP EXTENSION takes the leaves and the schema, and leaves the roles
 DROP EXTENSION journey_orch;
-SELECT count(*) AS relations FROM pg_class WHERE relnamespace = to_regnamespace('journey_orch');
+SELECT to_regnamespace('journey_orch') AS schema, count(*) AS relations FROM pg_class WHERE relname ~ '^(event|enrollment)_';
 SELECT count(*) AS roles FROM pg_roles WHERE rolname LIKE 'journey\_orch\_%';
 
+-- ... but not what somebody put into it
+CREATE EXTENSION journey_orch;
+SELECT journey_orch.set_clock('2001-01-01 00:00+00');
+CREATE TABLE journey_orch.mine (a int);
+DROP EXTENSION journey_orch;
+DROP TABLE journey_orch.mine;
+DROP EXTENSION journey_orch;
+
 -- What somebody prepared is refused
-DROP SCHEMA journey_orch;
 CREATE SCHEMA journey_orch AUTHORIZATION jo_core_nobody;
 CREATE EXTENSION journey_orch;
 \echo :SQLSTATE

@@ -1,25 +1,5 @@
 /* core: roles, clock, lanes, buckets */
 
-/* CREATE EXTENSION takes a schema that exists already.  An owner without
-   superuser rights could put functions beside ours, so he is refused. */
-DO $$
-DECLARE
-  schema_owner name;
-BEGIN
-  SELECT r.rolname INTO schema_owner
-    FROM pg_catalog.pg_namespace AS n
-    JOIN pg_catalog.pg_roles AS r ON r.oid = n.nspowner
-    WHERE n.nspname = 'journey_orch' AND NOT r.rolsuper;
-  IF FOUND THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_schema_definition',
-      MESSAGE = 'schema "journey_orch" belongs to a role that is no superuser',
-      DETAIL = pg_catalog.format('It is owned by role "%s".', schema_owner),
-      HINT = 'Drop the schema, or give it to the role that creates the extension.';
-  END IF;
-END
-$$;
-
 /* Roles belong to the cluster: another database may have made them already,
    and DROP EXTENSION leaves them.  A role that somebody prepared with other
    attributes, or put members into the engine's, is refused: it would lend
