@@ -185,6 +185,7 @@ SELECT customer_id, state, step, exit_reason FROM journey_orch.enrollment_status
 SELECT customer_id, reason, decision FROM journey_orch.step_log WHERE outcome = 'refused';
 SELECT customer_id, sqlstate, error FROM journey_orch.parked_enrollment;
 SELECT level, name, value FROM journey_orch.health() WHERE name = 'parked';
+SELECT sum(parked) AS parked FROM journey_orch.lane_status;
 SELECT law, detail FROM journey_orch.verify('full') WHERE NOT holds;
 
 -- The transaction's own writes are seen; what it rolled back is not.

@@ -114,6 +114,7 @@ typedef struct JoLaneCursor
 	int64		entered;
 	int64		ended;
 	int64		advances;
+	int64		parked;			/* runs that are parked now */
 	int32		incarnation;
 	JoSnapshot	s1;
 	bool		has_s2;

@@ -56,6 +56,7 @@ load_cursor(TupleTableSlot *slot, JoLaneCursor *cursor)
 	cursor->entered = DatumGetInt64(values[CURSOR_ENTERED]);
 	cursor->ended = DatumGetInt64(values[CURSOR_ENDED]);
 	cursor->advances = DatumGetInt64(values[CURSOR_ADVANCES]);
+	cursor->parked = DatumGetInt64(values[CURSOR_PARKED]);
 	cursor->clock_epoch = DatumGetInt32(values[CURSOR_CLOCK_EPOCH]);
 	cursor->incarnation = DatumGetInt32(values[CURSOR_INCARNATION]);
 	jo_snapshot_load(values[CURSOR_S1], &cursor->s1);
@@ -119,6 +120,7 @@ jo_lane_cursor_append(const JoLaneCursor *cursor, int worker)
 	values[CURSOR_ENTERED] = Int64GetDatum(cursor->entered);
 	values[CURSOR_ENDED] = Int64GetDatum(cursor->ended);
 	values[CURSOR_ADVANCES] = Int64GetDatum(cursor->advances);
+	values[CURSOR_PARKED] = Int64GetDatum(cursor->parked);
 	values[CURSOR_RECORDED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[CURSOR_CLOCK_EPOCH] = Int32GetDatum(cursor->clock_epoch);
 	values[CURSOR_INCARNATION] = Int32GetDatum(cursor->incarnation);

@@ -61,6 +61,7 @@ CREATE TABLE journey_orch.lane_cursor
   entered     bigint NOT NULL,               -- enrollments started so far, ever
   ended       bigint NOT NULL,               -- enrollments ended so far, ever
   advances    bigint NOT NULL,               -- advances so far, ever
+  parked      bigint NOT NULL,               -- enrollments parked now, so that nobody has to count them
   recorded_at timestamptz NOT NULL,          -- real time of the batch
   clock_epoch integer NOT NULL,
   incarnation integer NOT NULL,

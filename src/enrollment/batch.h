@@ -62,6 +62,7 @@ typedef struct JoRun
 	/* how it stands in the table */
 	bool		is_stored;
 	bool		is_changed;
+	bool		was_parked;
 	ItemPointerData tid;
 	/* the advance under way */
 	JoVisit		visit_state;

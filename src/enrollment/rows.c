@@ -93,6 +93,7 @@ jo_run_from_row(JoMember *member, TupleTableSlot *slot)
 	run->event_name = get_text(slot, RUN_EVENT_NAME);
 	run->error = get_json(slot, RUN_ERROR);
 	run->is_stored = true;
+	run->was_parked = run->state == JO_ENROLLMENT_PARKED;
 	run->tid = slot->tts_tid;
 	return run;
 }

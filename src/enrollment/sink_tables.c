@@ -95,6 +95,8 @@ write_run(JoBatch *batch, LiveTable *table, JoRun *run)
 	if (!run->is_changed)
 		return;
 	jo_care_blame(batch, run, run->graph);
+	batch->cursor.parked += (run->state == JO_ENROLLMENT_PARKED) -
+		run->was_parked;
 	if (run->state == JO_ENROLLMENT_ENDED)
 	{
 		if (run->is_stored)

@@ -54,11 +54,12 @@ BEGIN
     WHERE c.events <> coalesce(p.applied, 0) + c.pending
     UNION ALL
     SELECT 2, 'entered = active + ended', 'lane', count(*),
-           min(format('lane %s: %s entered, %s ended, %s active', p.lane, p.entered, p.ended,
-                      coalesce(a.active, 0)))
+           min(format('lane %s: %s entered, %s ended, %s active, of these %s parked, where %s were counted', p.lane,
+                      p.entered, p.ended, coalesce(a.active, 0), coalesce(a.parked, 0), p.parked))
     FROM position AS p
-    LEFT JOIN (SELECT lane, count(*) AS active FROM journey_orch.enrollment GROUP BY lane) AS a USING (lane)
-    WHERE p.entered <> p.ended + coalesce(a.active, 0)
+    LEFT JOIN (SELECT lane, count(*) AS active, count(*) FILTER (WHERE state = 'parked') AS parked
+               FROM journey_orch.enrollment GROUP BY lane) AS a USING (lane)
+    WHERE p.entered <> p.ended + coalesce(a.active, 0) OR p.parked <> coalesce(a.parked, 0)
     UNION ALL
     SELECT 3, 'one entry, at most one end', 'enrollment', count(*), min(e.enrollment_id::text)
     FROM entered AS e

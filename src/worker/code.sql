@@ -113,7 +113,8 @@ SELECT owner.lane,
   COALESCE(newest.entered, 0) AS entered,
   COALESCE(newest.ended, 0) AS ended,
   COALESCE(newest.advances, 0) AS advances,
-  newest.clock
+  newest.clock,
+  COALESCE(newest.parked, 0) AS parked
 FROM journey_orch._lane_owner() owner
 LEFT JOIN LATERAL (
   SELECT *
@@ -142,6 +143,7 @@ COMMENT ON COLUMN journey_orch.lane_status.applied IS 'events applied, ever';
 COMMENT ON COLUMN journey_orch.lane_status.entered IS 'enrollments started, ever';
 COMMENT ON COLUMN journey_orch.lane_status.ended IS 'enrollments ended, ever';
 COMMENT ON COLUMN journey_orch.lane_status.advances IS 'advances, ever';
+COMMENT ON COLUMN journey_orch.lane_status.parked IS 'enrollments parked now';
 COMMENT ON COLUMN journey_orch.lane_status.clock IS 'the lane''s own engine clock; NULL: it has not begun';
 
 /* Levels: ok, warning (somebody should look), error (something does not move). */
@@ -151,6 +153,10 @@ RETURNS SETOF record
 LANGUAGE sql VOLATILE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
+  WITH lanes AS MATERIALIZED (
+    SELECT pg_catalog.sum(s.lag_events) AS lag_events, pg_catalog.max(s.lag_seconds) AS lag_seconds,
+      pg_catalog.sum(s.parked) AS parked
+    FROM journey_orch.lane_status s)
   SELECT CASE
       WHEN pg_catalog.pg_is_in_recovery() THEN 'ok'
       WHEN w.state = 'running' AND w.last_error IS NULL THEN 'ok'
@@ -191,23 +197,18 @@ AS $$
   WHERE f.at > pg_catalog.now() - interval '24 hours'
   HAVING pg_catalog.count(*) > 0
   UNION ALL
-  SELECT CASE WHEN lag.seconds > 600 THEN 'error' WHEN lag.seconds > 60 THEN 'warning' ELSE 'ok' END,
+  SELECT CASE WHEN l.lag_seconds > 600 THEN 'error' WHEN l.lag_seconds > 60 THEN 'warning' ELSE 'ok' END,
     'lag',
-    CASE WHEN lag.events = 0 THEN 'no events'
-      ELSE pg_catalog.format('%s events, the oldest %s s old', lag.events, pg_catalog.round(lag.seconds, 1)) END,
-    CASE WHEN lag.seconds > 60
+    CASE WHEN l.lag_events = 0 THEN 'no events'
+      ELSE pg_catalog.format('%s events, the oldest %s s old', l.lag_events, pg_catalog.round(l.lag_seconds, 1)) END,
+    CASE WHEN l.lag_seconds > 60
       THEN 'See which lanes in view lane_status; more workers help while there are cores (journey_orch.workers).' END
-  FROM (
-    SELECT pg_catalog.sum(s.lag_events) AS events, pg_catalog.max(s.lag_seconds) AS seconds
-    FROM journey_orch.lane_status s) lag
+  FROM lanes l
   UNION ALL
-  SELECT CASE WHEN parked.runs > 0 THEN 'warning' ELSE 'ok' END,
-    'parked', parked.runs::text,
-    CASE WHEN parked.runs > 0 THEN 'View enrollment_status shows them, with state parked.' END
-  FROM (
-    SELECT pg_catalog.count(*) AS runs
-    FROM journey_orch.enrollment e
-    WHERE e.state = 'parked') parked
+  SELECT CASE WHEN l.parked > 0 THEN 'warning' ELSE 'ok' END,
+    'parked', l.parked::text,
+    CASE WHEN l.parked > 0 THEN 'View enrollment_status shows them, with state parked.' END
+  FROM lanes l
   UNION ALL
   SELECT 'error', 'copy',
     pg_catalog.format('written by database %s of system %s', newest.database_oid, newest.system_identifier),
