@@ -61,9 +61,7 @@ SELECT journey_orch.definition('welcome', 1) -> 'start' AS first, journey_orch.d
 SELECT * FROM unnest(ARRAY[
   'SELECT journey_orch.publish(''welcome'', 3)',
   'SELECT journey_orch.publish(''welcome'', 0)',
-  'SELECT journey_orch.publish(''welcome'', existing => ''now'')',
   'SELECT journey_orch.publish(''welcome'', existing => ''soon'')',
-  'SELECT journey_orch.publish(''welcome'', inflight => ''move'')',
   'SELECT journey_orch.publish(''welcome'', inflight => NULL)',
   'SELECT journey_orch.publish(''welcome'', preview => NULL)',
   'SELECT journey_orch.definition(''welcome'', 3)',

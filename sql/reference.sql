@@ -55,6 +55,16 @@ SELECT journey_orch.define('{
 
 SELECT * FROM journey_orch.publish('after_sale');
 
+SELECT journey_orch.pause('after_sale', waits => 'extend');
+
+SELECT journey_orch.resume('after_sale', rate => 50);
+
+SELECT journey_orch.define('{"journey": "spring", "entry": {"on": "order_placed"}, "start": "done", "steps": {"done": {"exit": "done"}}}');
+SELECT count(*) FROM journey_orch.publish('spring');
+SELECT journey_orch.stop('spring', inflight => 'exit');
+
+SELECT journey_orch.archive('spring');
+
 SELECT journey_orch.mermaid('after_sale');
 
 SELECT journey_orch.emit('order_placed', '1', payload => '{"amount": 12.50, "currency": "EUR"}', idempotency_key => 'web-4711');

@@ -40,7 +40,7 @@ COMMENT ON COLUMN journey_orch.enrollment_status.version IS 'Version of the defi
 COMMENT ON COLUMN journey_orch.enrollment_status.customer_id IS 'The customer, as text.';
 COMMENT ON COLUMN journey_orch.enrollment_status.key IS 'Business key of the run (entry.key), NULL without one.';
 COMMENT ON COLUMN journey_orch.enrollment_status.step IS 'Step where the run stands, or stood when it ended.';
-COMMENT ON COLUMN journey_orch.enrollment_status.state IS 'waiting, delayed, sending, parked or ended.';
+COMMENT ON COLUMN journey_orch.enrollment_status.state IS 'waiting, delayed, sending, held, parked or ended.';
 COMMENT ON COLUMN journey_orch.enrollment_status.entered_at IS 'Engine clock of the entry.';
 COMMENT ON COLUMN journey_orch.enrollment_status.arrived_at IS 'Engine clock of the arrival at the step.';
 COMMENT ON COLUMN journey_orch.enrollment_status.due_at IS 'Engine clock at which a timer moves the run; NULL when only an event can.';
@@ -85,13 +85,20 @@ SELECT d.journey, d.version, d.state,
        COALESCE(l.converted, 0) AS converted,
        COALESCE(e.parked, 0) AS parked,
        COALESCE(l.refused, 0) AS refused,
-       d.published_at
+       d.published_at,
+       COALESCE(e.held, 0) AS held,
+       COALESCE(l.moved_in, 0) AS moved_in,
+       COALESCE(l.moved_out, 0) AS moved_out
 FROM journey_orch.journey_definition AS d
 JOIN journey_orch.journey AS j ON j.name = d.journey
 LEFT JOIN (SELECT journey_id, version,
                   count(*) FILTER (WHERE outcome = 'entered') AS entered,
                   count(*) FILTER (WHERE outcome = 'ended') AS ended,
                   count(*) FILTER (WHERE outcome = 'refused') AS refused,
+                  count(*) FILTER (WHERE outcome = 'moved'
+                                     AND to_step IS NOT NULL) AS moved_in,
+                  count(*) FILTER (WHERE outcome = 'moved'
+                                     AND to_step IS NULL) AS moved_out,
                   count(DISTINCT enrollment_id)
                     FILTER (WHERE outcome = 'converted') AS converted
            FROM journey_orch.step_log
@@ -99,14 +106,15 @@ LEFT JOIN (SELECT journey_id, version,
   ON l.journey_id = j.journey_id
  AND l.version = d.version
 LEFT JOIN (SELECT journey_id, version, count(*) AS active,
-                  count(*) FILTER (WHERE state = 'parked') AS parked
+                  count(*) FILTER (WHERE state = 'parked') AS parked,
+                  count(*) FILTER (WHERE state = 'held') AS held
            FROM journey_orch.enrollment
            GROUP BY journey_id, version) AS e
   ON e.journey_id = j.journey_id
  AND e.version = d.version;
 
 COMMENT ON VIEW journey_orch.journey_status IS
-'One row per journey and version: how many people went where. entered = active + ended.';
+'One row per journey and version: how many people went where. entered + moved_in = active + ended + moved_out.';
 COMMENT ON COLUMN journey_orch.journey_status.journey IS 'Name of the journey.';
 COMMENT ON COLUMN journey_orch.journey_status.version IS 'Version of the definition.';
 COMMENT ON COLUMN journey_orch.journey_status.state IS 'State of this version; see view journey_definition.';
@@ -115,8 +123,11 @@ COMMENT ON COLUMN journey_orch.journey_status.active IS 'Enrollments live now, p
 COMMENT ON COLUMN journey_orch.journey_status.ended IS 'Enrollments ended.';
 COMMENT ON COLUMN journey_orch.journey_status.converted IS 'Enrollments with at least one conversion.';
 COMMENT ON COLUMN journey_orch.journey_status.parked IS 'Live enrollments that wait for an operator.';
-COMMENT ON COLUMN journey_orch.journey_status.refused IS 'Entries refused by policy (re-entry, cool-down, absent customer) or by an error.';
+COMMENT ON COLUMN journey_orch.journey_status.refused IS 'Entries refused by policy (re-entry, cool-down, absent customer, a paused, stopped or closed journey) or by an error.';
 COMMENT ON COLUMN journey_orch.journey_status.published_at IS 'Real time of the version''s newest publication; NULL: never.';
+COMMENT ON COLUMN journey_orch.journey_status.held IS 'Live enrollments that a pause holds before a step, and that a paced resume has not released yet.';
+COMMENT ON COLUMN journey_orch.journey_status.moved_in IS 'Enrollments that came from another version (publish with inflight => move).';
+COMMENT ON COLUMN journey_orch.journey_status.moved_out IS 'Enrollments that went on to another version.';
 
 CREATE OR REPLACE VIEW journey_orch.funnel AS
 SELECT f.journey, f.version, f.step, f.position, f.entered, f.departed,
@@ -132,14 +143,14 @@ FROM (SELECT j.name AS journey, s.version, s.step, s.position,
       JOIN journey_orch.journey_step AS s USING (journey_id)
       LEFT JOIN (SELECT journey_id, version, to_step, count(*) AS entered
                  FROM journey_orch.step_log
-                 WHERE outcome = ANY ('{entered,advanced}')
+                 WHERE outcome = ANY ('{entered,advanced,moved}')
                  GROUP BY journey_id, version, to_step) AS a
         ON a.journey_id = s.journey_id
        AND a.version = s.version
        AND a.to_step = s.step
       LEFT JOIN (SELECT journey_id, version, from_step, count(*) AS departed
                  FROM journey_orch.step_log
-                 WHERE outcome = ANY ('{advanced,ended}')
+                 WHERE outcome = ANY ('{advanced,ended,moved}')
                  GROUP BY journey_id, version, from_step) AS b
         ON b.journey_id = s.journey_id
        AND b.version = s.version
@@ -152,8 +163,8 @@ COMMENT ON COLUMN journey_orch.funnel.journey IS 'Name of the journey.';
 COMMENT ON COLUMN journey_orch.funnel.version IS 'Version of the definition.';
 COMMENT ON COLUMN journey_orch.funnel.step IS 'Name of the step.';
 COMMENT ON COLUMN journey_orch.funnel.position IS 'Place of the step, breadth-first from the start, from 0.';
-COMMENT ON COLUMN journey_orch.funnel.entered IS 'Arrivals at the step; a loop counts each one.';
-COMMENT ON COLUMN journey_orch.funnel.departed IS 'Departures from the step, ends included.';
+COMMENT ON COLUMN journey_orch.funnel.entered IS 'Arrivals at the step, those from the same step of another version included; a loop counts each one.';
+COMMENT ON COLUMN journey_orch.funnel.departed IS 'Departures from the step, ends and those to another version included.';
 COMMENT ON COLUMN journey_orch.funnel.waiting IS 'Runs that stand at the step now: entered - departed.';
 COMMENT ON COLUMN journey_orch.funnel.share_of_start IS 'entered / entered of the first step.';
 COMMENT ON COLUMN journey_orch.funnel.share_of_previous IS 'entered / entered of the step one position before.';

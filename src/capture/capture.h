@@ -43,6 +43,8 @@ typedef struct JoEvent
 	char	   *name;
 	Jsonb	   *payload;		/* or NULL */
 	char	   *trace;			/* or NULL */
+	int			control_lane;	/* on append, with customer_id '': whose lane
+								 * it is for */
 } JoEvent;
 
 /*

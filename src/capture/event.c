@@ -161,7 +161,8 @@ int64
 jo_event_write(JoEventWriter *writer, JoEvent *event)
 {
 	int			length = strlen(event->customer_id);
-	int			lane = length == 0 ? 0 : jo_lane_of(event->customer_id, length);
+	int			lane = length == 0 ? event->control_lane :
+	jo_lane_of(event->customer_id, length);
 	JoAppend   *append = lane_append(writer, lane);
 	MemoryContext old_context = MemoryContextSwitchTo(writer->row_context);
 	Datum		values[EVENT_COLUMNS] = {0};

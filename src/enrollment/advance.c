@@ -25,6 +25,14 @@ static const JoStepFunction step_functions[] = {
 	[JO_EXIT] = jo_step_exit
 };
 
+/* The run is to be advanced in this round. */
+void
+jo_run_set_moving(JoBatch *batch, JoRun *run)
+{
+	run->state = JO_ENROLLMENT_MOVING;
+	run->is_changed = true;
+}
+
 /* Put the run at the start of a visit of step "next". */
 static void
 arrive(JoRun *run, int next)
@@ -101,8 +109,8 @@ jo_run_restart(JoBatch *batch, JoRun *run)
 	row->to_step = run->step_name;
 	row->reason = run->member->event->name;
 	run->due_at = JO_NO_TIME;
-	run->state = JO_ENROLLMENT_MOVING;
-	run->is_changed = true;
+	run->is_restarted = true;
+	jo_run_set_moving(batch, run);
 	memset(&run->visit_state, 0, sizeof(JoVisit));
 }
 
@@ -228,6 +236,7 @@ block(JoRun *run)
 	run->state = run->visit_state.state;
 	run->due_at = run->visit_state.due_at;
 	run->is_changed = true;
+	jo_run_keep_pause(run);
 	if (run->last_log != NULL)
 		run->last_log->due_at = run->due_at;
 	keep_note(run->last_log, "due", jo_decision_of_note(&run->visit_state.note));
@@ -283,6 +292,12 @@ carry_out(JoBatch *batch, JoTask *task, JoVerdict verdict)
 		return true;
 	}
 	leave_step(batch, run);
+	if (run->pause != NULL)
+	{
+		/* a wait that began anew in a pause was over at once */
+		jo_run_hold(batch, run);
+		return true;
+	}
 	return false;
 }
 

@@ -134,6 +134,7 @@ jo_batch_begin(JoBatch *batch, int lane, int limit, TimestampTz until)
 	batch->lane = lane;
 	batch->limit = Max(limit, 1);
 	batch->until = until == JO_NO_TIME ? DT_NOEND : until;
+	batch->act_limit = PG_INT64_MAX;
 	batch->sink = &jo_sink_tables;
 	batch->context = AllocSetContextCreate(CurrentMemoryContext,
 										   "journey_orch batch",

@@ -49,6 +49,9 @@ typedef struct JoRun
 	TimestampTz due_at;			/* JO_NO_TIME: none; so everywhere below */
 	TimestampTz hint_at;		/* due_at of its newest timer row */
 	int64		entry_event_id;
+	int64		acted;			/* ticket of the last act that it has met */
+	const struct JoAct *next_act;	/* the next one that it has to meet */
+	const struct JoAct *pause;	/* that is open for it; or NULL */
 	char	   *entry_name;
 	char	   *key;
 	Jsonb	   *context;
@@ -57,6 +60,8 @@ typedef struct JoRun
 	char	   *event_name;
 	int64		event_id;		/* cause of the advance under way; 0: a timer */
 	bool		is_holdout;
+	bool		is_restarted;	/* its wait or delay begins anew, also in a
+								 * pause */
 	bool		has_messages;
 	Jsonb	   *error;			/* of a parked run */
 	/* how it stands in the table */
@@ -111,8 +116,10 @@ struct JoMember
 	List	   *runs;			/* of JoRun *, oldest entry first */
 	List	   *memories;		/* of JoMemory * */
 	List	   *messages;		/* of JoMessage * */
-	/* the input under way */
-	JoEvent    *event;			/* NULL: a timer */
+	bool		has_acts;		/* a run may have an act to meet */
+	/* the input under way: an event, an act, or else a timer */
+	const struct JoAct *act;
+	JoEvent    *event;
 	TimestampTz due;			/* of a timer; JO_NO_TIME for an event */
 	TimestampTz now;			/* engine clock of the input; never goes back */
 	int			rounds;			/* of timers after the last event */
@@ -160,6 +167,8 @@ struct JoBatch
 	JoClock		clock;
 	TimestampTz until;			/* clock bound asked for by the caller */
 	TimestampTz timer_limit;	/* timers due up to here may fire */
+	int64		act_limit;		/* acts with a larger ticket wait */
+	bool		is_announced;	/* an act is, in this batch (reach.c) */
 	MemoryContext context;
 	Snapshot	snapshot;
 	JoLaneCursor cursor;
@@ -175,6 +184,8 @@ struct JoBatch
 	List	   *withdrawals;	/* of JoWithdrawal * */
 	List	   *hints;			/* of JoHint * */
 	List	   *aside;			/* of JoSetAside * */
+	List	   *reached;		/* of char *: customers to be told of an act */
+	int			late_releases;
 	int			entered;
 	int			ended;
 	int			advances;
@@ -240,11 +251,34 @@ extern void jo_compose(JoBatch *batch, JoTask **tasks, int n,
 
 /* offer.c, entry.c, advance.c */
 extern JoTask *jo_offer_task(JoBatch *batch, JoRun *run);
+extern const JoGraph *jo_entry_existing(JoMember *member);
 extern JoTask *jo_entry_task(JoBatch *batch, JoMember *member,
 							 const JoGraph *graph);
 extern JoTask *jo_advance_task(JoBatch *batch, JoRun *run);
 
+/* act.c, hold.c: what acts on its journey mean to a run */
+extern void jo_run_bind_acts(JoRun *run);
+extern TimestampTz jo_act_instant(const JoBatch *batch,
+								  const struct JoAct *act);
+extern const struct JoAct *jo_member_next_act(const JoBatch *batch,
+											  JoMember *member);
+extern void jo_member_meet_act(JoBatch *batch, JoMember *member);
+extern void jo_run_hold(JoBatch *batch, JoRun *run);
+extern void jo_run_again(JoBatch *batch, JoRun *run);
+extern void jo_run_release(JoBatch *batch, JoRun *run);
+extern void jo_run_resume(JoBatch *batch, JoRun *run,
+						  const struct JoAct *act);
+extern void jo_run_take_turn(JoMember *member, const JoEvent *event);
+extern bool jo_run_is_suspended(const JoRun *run);
+extern void jo_run_keep_pause(JoRun *run);
+
+/* reach.c */
+extern bool jo_event_is_announcement(const JoEvent *event);
+extern void jo_reach_read(JoBatch *batch);
+extern void jo_reach_write(JoBatch *batch);
+
 /* advance.c: moves of a run, each logged */
+extern void jo_run_set_moving(JoBatch *batch, JoRun *run);
 extern void jo_run_enter(JoBatch *batch, JoRun *run);
 extern void jo_run_move(JoBatch *batch, JoRun *run, int next,
 						const char *reason);
@@ -285,6 +319,7 @@ extern void jo_message_report(JoBatch *batch, JoMember *member,
 extern void jo_message_due(JoBatch *batch, JoMember *member);
 extern TimestampTz jo_message_next_due(const JoMember *member);
 extern void jo_message_forget(JoMember *member, const JoRun *run);
+extern void jo_message_visit_again(JoRun *run);
 
 /* variables.c */
 extern const JoVariables *jo_run_variables(JoBatch *batch, JoRun *run, int uses);

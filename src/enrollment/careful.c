@@ -322,6 +322,7 @@ keep_attempt(JoBatch *batch, Attempt *attempt)
 	batch->ended = done->ended;
 	batch->advances = done->advances;
 	batch->messages += done->messages;
+	batch->late_releases = done->late_releases;
 
 	/* what jo_timer_next_due() looks at */
 	MemoryContextSwitchTo(batch->context);

@@ -12,6 +12,64 @@ GRANT EXECUTE ON FUNCTION journey_orch.run_here(timestamptz) TO journey_orch_ope
 COMMENT ON FUNCTION journey_orch.run_here(timestamptz) IS
 'Applies, on trial and inside the caller''s transaction, what is pending for the customers that this transaction touched, with timers due up to "until" (default: the engine clock). Returns the number of advances. Blocks nobody and moves no lane; COMMIT afterwards is refused with JO003.';
 
+CREATE OR REPLACE FUNCTION journey_orch.publish(
+  journey text,
+  version integer DEFAULT NULL,
+  existing text DEFAULT 'future',
+  inflight text DEFAULT 'finish',
+  preview boolean DEFAULT false)
+RETURNS TABLE (of_version integer, step text, entering bigint, inside bigint, finishing bigint, exiting bigint, moving bigint)
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_publish';
+REVOKE ALL ON FUNCTION journey_orch.publish(text, integer, text, text, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.publish(text, integer, text, text, boolean) TO journey_orch_author;
+COMMENT ON FUNCTION journey_orch.publish(text, integer, text, text, boolean) IS
+'Makes a version (the newest unless given) the one that customers enter from now on. Returns, by version and step, the people who enter at once, those inside, and how many of these finish on their version, leave, or move to the new one; preview changes nothing.';
+
+CREATE OR REPLACE FUNCTION journey_orch.pause(
+  journey text,
+  newcomers text DEFAULT 'queue',
+  waits text DEFAULT 'run')
+RETURNS bigint
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_pause';
+REVOKE ALL ON FUNCTION journey_orch.pause(text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.pause(text, text, text) TO journey_orch_author, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.pause(text, text, text) IS
+'Holds everybody in a journey before the next step; goal and exit rules stay alive. Returns the people inside.';
+
+CREATE OR REPLACE FUNCTION journey_orch.resume(journey text, rate numeric DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_resume';
+REVOKE ALL ON FUNCTION journey_orch.resume(text, numeric) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.resume(text, numeric) TO journey_orch_author, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.resume(text, numeric) IS
+'Lets a paused journey go on, at most "rate" held runs a second (all at once unless given). Returns how many were held.';
+
+CREATE OR REPLACE FUNCTION journey_orch.stop(journey text, inflight text DEFAULT 'finish')
+RETURNS bigint
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_stop';
+REVOKE ALL ON FUNCTION journey_orch.stop(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.stop(text, text) TO journey_orch_author, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.stop(text, text) IS
+'Closes a journey to newcomers; the people inside finish or leave at once. publish() opens it again. Returns the people inside.';
+
+CREATE OR REPLACE FUNCTION journey_orch.archive(journey text)
+RETURNS void
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_archive';
+REVOKE ALL ON FUNCTION journey_orch.archive(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.archive(text) TO journey_orch_author, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.archive(text) IS
+'Lays a stopped journey without people inside aside for good: it can be looked at, but not published any more.';
+
 CREATE OR REPLACE VIEW journey_orch.event_error AS
 SELECT f.failure_id AS error_id, f.event_id, f.event, f.customer_id, f.lane, f.sqlstate, f.message, f.clock, f.at
 FROM journey_orch.event_failure f;

@@ -15,6 +15,8 @@
 
 #include "core/identity.h"
 #include "enrollment/batch.h"
+#include "enrollment/json.h"
+#include "enrollment/life.h"
 
 /* What the next answer is. */
 typedef enum EntryStage
@@ -72,6 +74,22 @@ is_cooling_down(const JoMember *member, const JoGraph *graph, const char *key)
 	return false;
 }
 
+/*
+ * Why the journey takes no newcomers, as the event meets it, or NULL.  One that
+ * is published for existing customers takes those.
+ */
+static const char *
+find_act_refusal(const JoMember *member, const JoGraph *graph)
+{
+	const JoAct *act = jo_act_before(graph->journey_id, member->event->seq);
+	const char *refusal = jo_act_refusal(act);
+
+	if (refusal != NULL && jo_streq(refusal, "closed") &&
+		member->event->kind == JO_EVENT_KIND_COMMAND)
+		return NULL;
+	return refusal;
+}
+
 /* The rule that refuses the entry, or NULL. */
 static const char *
 find_refusal(const JoMember *member, const JoGraph *graph, const char *key)
@@ -120,12 +138,14 @@ start_run(JoBatch *batch, JoTask *task, char *key)
 	run->due_at = JO_NO_TIME;
 	run->hint_at = JO_NO_TIME;
 	run->entry_event_id = event->seq;
+	run->acted = event->seq;
 	run->entry_name = event->name;
 	run->entry_event = event->payload;
 	run->event_id = event->seq;
 	run->context = jo_jsonb_empty();
 	run->is_holdout = is_in_holdout(task->graph, member->customer_id);
 	member->runs = lappend(member->runs, run);
+	jo_run_bind_acts(run);
 	jo_run_enter(batch, run);
 }
 
@@ -180,7 +200,9 @@ entry_resume(JoBatch *batch, JoTask *task)
 	if (task->stage == ENTRY_KEY && !task->isnull)
 		key = TextDatumGetCString(task->value);
 
-	refusal = find_refusal(member, graph, key);
+	refusal = find_act_refusal(member, graph);
+	if (refusal == NULL)
+		refusal = find_refusal(member, graph, key);
 	if (refusal != NULL)
 		jo_log_refusal(batch, member, graph, key, refusal, NULL);
 	else
@@ -194,6 +216,30 @@ entry_fail(JoBatch *batch, JoTask *task, const JoError *error)
 {
 	jo_log_refusal(batch, task->member, task->graph, NULL, "entry_error",
 				   error);
+}
+
+/*
+ * Command "$existing": from here on the member's event is the one of the past
+ * that it names, under the command's ticket and instant.  Returns the graph to
+ * enter, or NULL.
+ */
+const JoGraph *
+jo_entry_existing(JoMember *member)
+{
+	const JoEvent *command = member->event;
+	Jsonb	   *payload = jo_json_object(command->payload, "event");
+	JoGraph    *graph = jo_graph(jo_json_int(command->payload, "journey_id", 0),
+								 jo_json_int(command->payload, "version", 0));
+	JoEvent    *event;
+
+	if (graph == NULL || graph->entry.on == NULL)
+		return NULL;
+	event = palloc(sizeof(JoEvent));
+	*event = *command;
+	event->name = graph->entry.on;
+	event->payload = payload != NULL ? payload : jo_jsonb_empty();
+	member->event = event;
+	return graph;
 }
 
 /* A task that tries journey "graph" on its member's event. */

@@ -206,6 +206,20 @@ give_up(JoBatch *batch, JoMember *member, JoMessage *message,
 	run->is_changed = true;
 }
 
+/* The visit is to begin anew: not with channels on which it has failed. */
+void
+jo_message_visit_again(JoRun *run)
+{
+	const JoStep *step = &run->graph->steps[run->step];
+	const JoMessage *message = find_message_of_visit(run->member, run);
+
+	if (message == NULL || step->verb != JO_SEND ||
+		!jo_streq(message->state, "dead"))
+		return;
+	jo_step_send_failed(&run->visit_state,
+						channel_index(step, message->attempt.channel));
+}
+
 /*
  * When the next attempt is due: what the relay asked for, else the channel's
  * first back-off doubled per attempt, spread by up to a tenth by a hash of the

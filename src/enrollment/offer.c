@@ -150,6 +150,11 @@ fire_timer(JoBatch *batch, JoRun *run)
 	JoVisit    *visit = &run->visit_state;
 	const JoStep *step = &run->graph->steps[run->step];
 
+	if (run->state == JO_ENROLLMENT_HELD)
+	{
+		jo_run_release(batch, run);
+		return;
+	}
 	memset(visit, 0, sizeof(JoVisit));
 	visit->graph = run->graph;
 	visit->step = step;

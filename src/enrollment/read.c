@@ -23,7 +23,8 @@
  * Read the next events and give each to its customer.  An instant below the
  * lane's own clock is lifted to it: instants are monotone along the ticket.
  * When the window was cut, no timer may overtake an event that is still to be
- * read, whose instant is the lane's clock at least: timers stop before it.
+ * read, whose instant is the lane's clock at least: timers stop before it, and
+ * acts after the last that was read.
  */
 static void
 read_events(JoBatch *batch)
@@ -40,6 +41,8 @@ read_events(JoBatch *batch)
 
 		event->instant = Max(event->instant, batch->cursor.clock);
 		batch->cursor.clock = event->instant;
+		if (jo_event_is_announcement(event))
+			batch->is_announced = true;
 		jo_batch_add_event(batch, event);
 	}
 	batch->timer_limit = Min(batch->until, batch->clock.now);
@@ -48,6 +51,7 @@ read_events(JoBatch *batch)
 		batch->more = true;
 		batch->timer_limit = Min(batch->timer_limit,
 								 Max(batch->cursor.clock, DT_NOBEGIN + 1) - 1);
+		batch->act_limit = batch->cursor.seq;
 	}
 }
 
@@ -98,6 +102,7 @@ make_missing_graph(const JoRun *run, char *message)
 static void
 bind_run(JoRun *run)
 {
+	jo_run_bind_acts(run);
 	run->graph = jo_graph(run->journey_id, run->version);
 	if (run->graph == NULL)
 	{
@@ -255,4 +260,5 @@ jo_batch_read(JoBatch *batch)
 {
 	read_events(batch);
 	jo_timer_read(batch);
+	jo_reach_read(batch);
 }

@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 
 #include "enrollment/careful.h"
+#include "enrollment/life.h"
 
 /* Rounds of pure timers for one customer before the batch is cut. */
 #define ROUNDS_PER_BATCH 200
@@ -25,8 +26,10 @@
 static bool
 run_has_timer(const JoRun *run)
 {
-	return run->due_at != JO_NO_TIME && (run->state == JO_ENROLLMENT_WAITING ||
-										 run->state == JO_ENROLLMENT_DELAYED);
+	return run->due_at != JO_NO_TIME && !jo_run_is_suspended(run) &&
+		(run->state == JO_ENROLLMENT_WAITING ||
+		 run->state == JO_ENROLLMENT_DELAYED ||
+		 run->state == JO_ENROLLMENT_HELD);
 }
 
 /* The earliest due time of the customer's runs and messages. */
@@ -46,6 +49,14 @@ next_due(const JoMember *member)
 	return due;
 }
 
+static void
+set_now(const JoBatch *batch, JoMember *member, TimestampTz instant)
+{
+	if (!batch->clock.is_virtual)
+		instant = batch->clock.now;
+	member->now = Max(member->now, instant);
+}
+
 /*
  * Choose the member's next input; false when it has none.  Under the virtual
  * clock the input's own instant is "now", so that many small steps of the clock
@@ -60,6 +71,24 @@ select_input(JoBatch *batch, JoMember *member)
 	member->event = NULL;
 	if (member->next_event < list_length(member->events))
 		member->event = list_nth(member->events, member->next_event);
+	member->act = jo_member_next_act(batch, member);
+	if (member->act != NULL && member->event != NULL &&
+		member->event->seq < member->act->seq)
+		member->act = NULL;
+
+	if (member->act != NULL)
+	{
+		TimestampTz instant = jo_act_instant(batch, member->act);
+
+		if (due == JO_NO_TIME || due >= instant || due > batch->timer_limit)
+		{
+			member->event = NULL;
+			member->due = JO_NO_TIME;
+			set_now(batch, member, instant);
+			return true;
+		}
+		member->act = NULL;
+	}
 
 	if (member->event != NULL &&
 		(due == JO_NO_TIME || due >= member->event->instant ||
@@ -82,9 +111,7 @@ select_input(JoBatch *batch, JoMember *member)
 	}
 	else
 		return false;
-	if (!batch->clock.is_virtual)
-		now = batch->clock.now;
-	member->now = Max(member->now, now);
+	set_now(batch, member, now);
 	return true;
 }
 
@@ -163,7 +190,11 @@ advance_moving(JoBatch *batch, List *members)
 		{
 			JoRun	   *run = lfirst(run_cell);
 
-			if (run->state == JO_ENROLLMENT_MOVING)
+			if (run->state != JO_ENROLLMENT_MOVING)
+				continue;
+			if (run->pause != NULL && !run->is_restarted)
+				jo_run_hold(batch, run);
+			else
 				tasks = lappend(tasks, jo_advance_task(batch, run));
 		}
 	}
@@ -182,6 +213,11 @@ offer_inputs(JoBatch *batch, List *members)
 		JoMember   *member = lfirst(member_cell);
 
 		jo_care_blame(batch, NULL, NULL);
+		if (member->act != NULL)
+		{
+			jo_member_meet_act(batch, member);
+			continue;
+		}
 		if (member->event == NULL)
 			jo_message_due(batch, member);
 		else if (member->event->kind == JO_EVENT_KIND_MESSAGE)
@@ -195,6 +231,21 @@ offer_inputs(JoBatch *batch, List *members)
 		}
 	}
 	jo_wave_run(batch, tasks);
+}
+
+/* Carry out a command that is not about a run that has it offered. */
+static List *
+obey(JoBatch *batch, JoMember *member, List *tasks)
+{
+	const JoGraph *graph;
+
+	if (jo_streq(member->event->name, JO_COMMAND_RELEASE))
+		jo_run_take_turn(member, member->event);
+	else if (jo_streq(member->event->name, JO_COMMAND_EXISTING) &&
+			 (graph = jo_entry_existing(member)) != NULL &&
+			 !(batch->care != NULL && jo_care_refuses(batch, member, graph)))
+		tasks = lappend(tasks, jo_entry_task(batch, member, graph));
+	return tasks;
 }
 
 static void
@@ -211,6 +262,11 @@ try_entries(JoBatch *batch, List *members)
 
 		if (member->event == NULL)
 			continue;
+		if (member->event->kind == JO_EVENT_KIND_COMMAND)
+		{
+			tasks = obey(batch, member, tasks);
+			continue;
+		}
 		graphs = jo_graphs_entered_by(member->event->name,
 									  member->event->seq);
 		foreach(graph_cell, graphs)

@@ -73,6 +73,7 @@ jo_run_from_row(JoMember *member, TupleTableSlot *slot)
 	run->member = member;
 	run->id = *DatumGetUUIDP(values[RUN_ENROLLMENT_ID]);
 	run->entry_event_id = DatumGetInt64(values[RUN_ENTRY_EVENT_ID]);
+	run->acted = DatumGetInt64(values[RUN_ACTED]);
 	run->entered_at = get_time(slot, RUN_ENTERED_AT);
 	run->arrived_at = get_time(slot, RUN_ARRIVED_AT);
 	run->due_at = get_time(slot, RUN_DUE_AT);
@@ -114,6 +115,7 @@ jo_run_to_row(int lane, const JoRun *run, Datum *values, bool *isnull)
 	put_text(values, isnull, RUN_CUSTOMER_ID, run->member->customer_id);
 	values[RUN_ENROLLMENT_ID] = UUIDPGetDatum(&run->id);
 	values[RUN_ENTRY_EVENT_ID] = Int64GetDatum(run->entry_event_id);
+	values[RUN_ACTED] = Int64GetDatum(run->acted);
 	values[RUN_ENTERED_AT] = TimestampTzGetDatum(run->entered_at);
 	values[RUN_ARRIVED_AT] = TimestampTzGetDatum(run->arrived_at);
 	put_time(values, isnull, RUN_DUE_AT, run->due_at);

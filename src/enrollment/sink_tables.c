@@ -230,6 +230,8 @@ write_position(JoBatch *batch)
 {
 	JoLaneCursor *cursor = &batch->cursor;
 
+	jo_reach_write(batch);
+
 	cursor->applied += batch->nevents;
 	cursor->entered += batch->entered;
 	cursor->ended += batch->ended;

@@ -12,6 +12,7 @@ static const char *const state_names[] = {
 	[JO_ENROLLMENT_WAITING] = "waiting",
 	[JO_ENROLLMENT_DELAYED] = "delayed",
 	[JO_ENROLLMENT_SENDING] = "sending",
+	[JO_ENROLLMENT_HELD] = "held",
 	[JO_ENROLLMENT_PARKED] = "parked",
 	[JO_ENROLLMENT_ENDED] = "ended"
 };

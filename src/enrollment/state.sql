@@ -8,6 +8,7 @@ CREATE TABLE journey_orch.enrollment
   customer_id    text COLLATE "C" NOT NULL,
   enrollment_id  uuid NOT NULL,
   entry_event_id bigint NOT NULL,
+  acted          bigint NOT NULL,            -- ticket of the last act that changed it; its entry's at first
   entered_at     timestamptz NOT NULL,       -- engine clock
   arrived_at     timestamptz NOT NULL,       -- at the current step; engine clock
   due_at         timestamptz,                -- NULL: waits without a timer
@@ -28,7 +29,7 @@ CREATE TABLE journey_orch.enrollment
   entry_name     text COLLATE "C" NOT NULL,
   event_name     text COLLATE "C",           -- of "event"
   error          jsonb,                      -- of a parked run: sqlstate, message, expression, attempts, parked_at
-  CONSTRAINT enrollment_state CHECK (state IN ('waiting', 'delayed', 'sending', 'parked'))
+  CONSTRAINT enrollment_state CHECK (state IN ('waiting', 'delayed', 'sending', 'held', 'parked'))
 ) PARTITION BY LIST (lane);
 
 /* Rows written by run_here() in this transaction; never committed. */
@@ -95,7 +96,7 @@ CREATE TABLE journey_orch.step_log
   visit         integer NOT NULL,            -- ordinal of the visit of to_step; of from_step when it ends there
   lane          smallint NOT NULL,
   segment       smallint NOT NULL,
-  outcome       text NOT NULL,               -- entered, refused, advanced, parked, restarted, ended, converted
+  outcome       text NOT NULL,               -- entered, refused, advanced, parked, restarted, held, released, moved, ended, converted
   customer_id   text COLLATE "C" NOT NULL,
   key           text COLLATE "C",
   from_step     text COLLATE "C",            -- NULL: entry

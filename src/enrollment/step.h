@@ -25,6 +25,7 @@ typedef enum JoEnrollmentState
 	JO_ENROLLMENT_WAITING,
 	JO_ENROLLMENT_DELAYED,
 	JO_ENROLLMENT_SENDING,
+	JO_ENROLLMENT_HELD,			/* before its step, by a pause */
 	JO_ENROLLMENT_PARKED,
 	JO_ENROLLMENT_ENDED			/* the row is gone */
 } JoEnrollmentState;

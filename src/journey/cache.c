@@ -29,24 +29,14 @@
 #include "core/cache.h"
 #include "core/errors.h"
 #include "core/run_as.h"
+#include "journey/acts.h"
 #include "journey/reader.h"
-
-/* An act, and how the journey stands after it. */
-typedef struct CachedAct
-{
-	int64		seq;
-	JoJourneyState state;
-	int32		version;		/* the live one, or the last that was */
-} CachedAct;
 
 typedef struct CachedJourney
 {
 	int32		journey_id;		/* hash key */
 	char	   *name;
 	Oid			owner;
-	int			nacts;
-	int			room;
-	CachedAct  *acts;			/* by seq */
 } CachedJourney;
 
 typedef struct CachedGraph
@@ -155,62 +145,6 @@ load_journeys(void)
 
 		journey->name = cached_text(tuple, 2);
 		journey->owner = DatumGetObjectId(column(tuple, 3, &isnull));
-		journey->nacts = 0;
-		journey->room = 0;
-		journey->acts = NULL;
-	}
-}
-
-static CachedAct *
-append_act(CachedJourney *journey)
-{
-	if (journey->nacts >= journey->room)
-	{
-		journey->room = Max(4, journey->room * 2);
-		journey->acts = journey->acts == NULL ?
-			MemoryContextAlloc(jo_cache_context(&cache),
-							   sizeof(CachedAct) * journey->room) :
-			repalloc(journey->acts, sizeof(CachedAct) * journey->room);
-	}
-	return &journey->acts[journey->nacts++];
-}
-
-static void
-load_acts(void)
-{
-	bool		isnull;
-
-	if (SPI_execute("SELECT journey_id, seq, act, coalesce(version, 0)"
-					" FROM journey_orch.publication ORDER BY seq",
-					false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read publications");
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		HeapTuple	tuple = SPI_tuptable->vals[row];
-		int32		id = DatumGetInt32(column(tuple, 1, &isnull));
-		char	   *word = TextDatumGetCString(column(tuple, 3, &isnull));
-		CachedJourney *journey = hash_search(journeys, &id, HASH_FIND, NULL);
-		int32		before;
-		CachedAct  *act;
-
-		if (journey == NULL)
-			continue;
-		before = journey->nacts > 0 ?
-			journey->acts[journey->nacts - 1].version : 0;
-		act = append_act(journey);
-		act->seq = DatumGetInt64(column(tuple, 2, &isnull));
-		act->version = before;
-		if (strcmp(word, "publish") == 0)
-			act->version = DatumGetInt32(column(tuple, 4, &isnull));
-		if (strcmp(word, "publish") == 0 || strcmp(word, "resume") == 0)
-			act->state = JO_JOURNEY_LIVE;
-		else if (strcmp(word, "pause") == 0)
-			act->state = JO_JOURNEY_PAUSED;
-		else if (strcmp(word, "stop") == 0)
-			act->state = JO_JOURNEY_STOPPED;
-		else
-			act->state = JO_JOURNEY_ARCHIVED;
-		pfree(word);
 	}
 }
 
@@ -272,7 +206,6 @@ static void
 load_all(void *unused)
 {
 	load_journeys();
-	load_acts();
 	load_events();
 }
 
@@ -281,6 +214,7 @@ jo_journey_cache_begin(void)
 {
 	Oid			relation;
 
+	jo_acts_begin();
 	if (!jo_cache_begin(&cache))
 		return;
 	create_tables();
@@ -295,6 +229,7 @@ void
 jo_journey_cache_end(void)
 {
 	jo_cache_end(&cache);
+	jo_acts_end();
 }
 
 /* ---- graphs ---- */
@@ -416,30 +351,7 @@ jo_graph(int32 journey_id, int32 version)
 	return graph;
 }
 
-/* ---- acts ---- */
-
-/* The newest act before "seq", or NULL. */
-static const CachedAct *
-newest_act(const CachedJourney *journey, int64 seq)
-{
-	/* Nearly always it is the last one. */
-	for (int i = journey->nacts - 1; i >= 0; i--)
-	{
-		if (journey->acts[i].seq < seq)
-			return &journey->acts[i];
-	}
-	return NULL;
-}
-
-JoJourneyState
-jo_journey_state(int32 journey_id, int64 seq, int32 *version)
-{
-	CachedJourney *journey = hash_search(journeys, &journey_id, HASH_FIND, NULL);
-	const CachedAct *act = journey ? newest_act(journey, seq) : NULL;
-
-	*version = act ? act->version : 0;
-	return act ? act->state : JO_JOURNEY_DRAFT;
-}
+/* ---- who enters ---- */
 
 int32
 jo_journey_id(const char *name)
@@ -476,10 +388,14 @@ find_spans(CachedEvent *event)
 	MemoryContext context = jo_cache_context(&cache);
 	int64	   *seqs;
 	ListCell   *cell;
+	int			nacts;
 	int			n = 0;
 
 	foreach(cell, event->journeys)
-		n += ((CachedJourney *) lfirst(cell))->nacts;
+	{
+		(void) jo_acts(((CachedJourney *) lfirst(cell))->journey_id, &nacts);
+		n += nacts;
+	}
 	event->graphs = MemoryContextAllocZero(context, sizeof(List *) * (n + 1));
 	event->is_known = MemoryContextAllocZero(context, sizeof(bool) * (n + 1));
 	seqs = MemoryContextAlloc(context, sizeof(int64) * (n + 1));
@@ -488,9 +404,10 @@ find_spans(CachedEvent *event)
 	foreach(cell, event->journeys)
 	{
 		CachedJourney *journey = lfirst(cell);
+		const JoAct *acts = jo_acts(journey->journey_id, &nacts);
 
-		for (int i = 0; i < journey->nacts; i++)
-			seqs[n++] = journey->acts[i].seq;
+		for (int i = 0; i < nacts; i++)
+			seqs[n++] = acts[i].seq;
 	}
 	qsort(seqs, n, sizeof(int64), compare_seqs);
 	event->seqs = seqs;
@@ -535,11 +452,12 @@ collect_graphs(const CachedEvent *event, int64 seq)
 	foreach(cell, event->journeys)
 	{
 		CachedJourney *journey = lfirst(cell);
-		const CachedAct *act = newest_act(journey, seq);
+		const JoAct *act = jo_act_before(journey->journey_id, seq);
 		JoGraph    *graph;
 		MemoryContext oldcontext;
 
-		if (act == NULL || act->state != JO_JOURNEY_LIVE)
+		/* Whether it takes newcomers is asked when one comes (entry.c). */
+		if (act == NULL || act->state == JO_JOURNEY_ARCHIVED)
 			continue;
 		graph = jo_graph(journey->journey_id, act->version);
 		if (graph == NULL || graph->entry.on == NULL ||
@@ -575,5 +493,6 @@ jo_graphs_entered_by(const char *name, int64 seq)
 void
 jo_journey_init(void)
 {
+	jo_acts_init();
 	jo_cache_register(&cache);
 }

@@ -26,21 +26,6 @@ GRANT EXECUTE ON FUNCTION journey_orch.define(jsonb) TO journey_orch_author;
 COMMENT ON FUNCTION journey_orch.define(jsonb) IS
   'Stores a definition as a new version of its journey and returns the number; a definition that is stored already returns its version.';
 
-CREATE OR REPLACE FUNCTION journey_orch.publish(
-  journey text,
-  version integer DEFAULT NULL,
-  existing text DEFAULT 'future',
-  inflight text DEFAULT 'finish',
-  preview boolean DEFAULT false)
-RETURNS TABLE (of_version integer, step text, entering bigint, inside bigint)
-LANGUAGE C VOLATILE
-SET search_path = pg_catalog, pg_temp
-AS 'MODULE_PATHNAME', 'journey_orch_publish';
-REVOKE ALL ON FUNCTION journey_orch.publish(text, integer, text, text, boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION journey_orch.publish(text, integer, text, text, boolean) TO journey_orch_author;
-COMMENT ON FUNCTION journey_orch.publish(text, integer, text, text, boolean) IS
-  'Makes a version (the newest unless given) the one that customers enter from now on; returns the people entering and inside by version and step; preview changes nothing.';
-
 CREATE OR REPLACE FUNCTION journey_orch.definition(journey text, version integer DEFAULT NULL)
 RETURNS jsonb
 LANGUAGE C STABLE
@@ -89,10 +74,10 @@ CREATE OR REPLACE VIEW journey_orch.journey_definition AS
     CASE
       WHEN p.published_at IS NULL THEN 'draft'
       WHEN l.version IS DISTINCT FROM v.version THEN 'superseded'
-      WHEN n.act IN ('publish', 'resume') THEN 'live'
-      WHEN n.act = 'pause' THEN 'paused'
-      WHEN n.act = 'stop' THEN 'stopped'
-      ELSE 'archived'
+      WHEN n.archived THEN 'archived'
+      WHEN n.paused > COALESCE(n.resumed, 0) THEN 'paused'
+      WHEN n.stopped > n.published THEN 'stopped'
+      ELSE 'live'
     END AS state,
     pg_catalog.pg_get_userbyid(j.owner) AS owner,
     v.created_at,
@@ -111,17 +96,20 @@ CREATE OR REPLACE VIEW journey_orch.journey_definition AS
         WHERE a.journey_id = v.journey_id AND a.act = 'publish'
         ORDER BY a.seq DESC LIMIT 1) l ON true
     LEFT JOIN LATERAL (
-      SELECT a.act
+      SELECT pg_catalog.max(a.seq) FILTER (WHERE a.act = 'publish') AS published,
+          pg_catalog.max(a.seq) FILTER (WHERE a.act = 'pause') AS paused,
+          pg_catalog.max(a.seq) FILTER (WHERE a.act = 'resume') AS resumed,
+          pg_catalog.max(a.seq) FILTER (WHERE a.act = 'stop') AS stopped,
+          pg_catalog.bool_or(a.act = 'archive') AS archived
         FROM journey_orch.publication a
-        WHERE a.journey_id = v.journey_id
-        ORDER BY a.seq DESC LIMIT 1) n ON true;
+        WHERE a.journey_id = v.journey_id) n ON true;
 REVOKE ALL ON journey_orch.journey_definition FROM PUBLIC;
 GRANT SELECT ON journey_orch.journey_definition TO journey_orch_author, journey_orch_operator,
   journey_orch_analyst;
 COMMENT ON VIEW journey_orch.journey_definition IS 'Versions of journeys: one row a journey and version.';
 COMMENT ON COLUMN journey_orch.journey_definition.journey IS 'Name of the journey.';
 COMMENT ON COLUMN journey_orch.journey_definition.version IS 'Number of the version, from 1.';
-COMMENT ON COLUMN journey_orch.journey_definition.state IS 'draft: never published; live: customers enter it; paused, stopped, archived; superseded: another version was published after it.';
+COMMENT ON COLUMN journey_orch.journey_definition.state IS 'draft: never published; live: customers enter it; paused; stopped: nobody enters; archived; superseded: another version was published after it.';
 COMMENT ON COLUMN journey_orch.journey_definition.owner IS 'Role with whose rights the expressions run.';
 COMMENT ON COLUMN journey_orch.journey_definition.created_at IS 'When define() stored it (real clock).';
 COMMENT ON COLUMN journey_orch.journey_definition.created_by IS 'Session user who stored it.';

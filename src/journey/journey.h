@@ -204,10 +204,10 @@ typedef struct JoGraph
 								 * park */
 } JoGraph;
 
-/* What a lane must know of a journey at one ticket. */
+/* How a journey stands at one ticket; one that was never published is a
+ * draft. */
 typedef enum JoJourneyState
 {
-	JO_JOURNEY_DRAFT,			/* never published */
 	JO_JOURNEY_LIVE,
 	JO_JOURNEY_PAUSED,
 	JO_JOURNEY_STOPPED,
@@ -226,15 +226,12 @@ extern JoGraph *jo_graph(int32 journey_id, int32 version);
 
 /*
  * The graphs that an event of this name with capture ticket "seq" may enter:
- * every journey whose newest act before "seq" made it live, at the version
- * that was live then, and whose entry.on is "name"; ordered by priority
- * (highest first), then journey_id.  List of JoGraph *, owned by the cache.
+ * of every journey that was published before "seq" and not archived, the
+ * version published last, if its entry.on is "name"; ordered by priority
+ * (highest first), then journey_id.  Whether the journey takes newcomers is
+ * another question (jo_act_refusal).  List of JoGraph *, owned by the cache.
  */
 extern List *jo_graphs_entered_by(const char *name, int64 seq);
-
-/* State of a journey as an event with this ticket meets it; *version is the
- * live version (0: none). */
-extern JoJourneyState jo_journey_state(int32 journey_id, int64 seq, int32 *version);
 
 /* journey_id of a name, 0 when there is none. */
 extern int32 jo_journey_id(const char *name);

@@ -240,11 +240,11 @@ jo_insert_steps(const JoStoredJourney *journey, int32 version,
 }
 
 void
-jo_insert_publication(const JoStoredJourney *journey, int32 version, int64 seq,
-					  Jsonb *policy, TimestampTz at)
+jo_insert_publication(const JoStoredJourney *journey, const char *act,
+					  int32 version, int64 seq, Jsonb *policy, TimestampTz at)
 {
-	Oid			types[7] = {INT4OID, INT8OID, INT4OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, NAMEOID};
-	Datum		values[7];
+	Oid			types[8] = {INT4OID, INT8OID, INT4OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, NAMEOID, TEXTOID};
+	Datum		values[8];
 	JoRunAs		saved;
 
 	values[0] = Int32GetDatum(journey->journey_id);
@@ -254,11 +254,12 @@ jo_insert_publication(const JoStoredJourney *journey, int32 version, int64 seq,
 	values[4] = TimestampTzGetDatum(at);
 	values[5] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[6] = session_user_name();
+	values[7] = CStringGetTextDatum(act);
 	enter(&saved,
 		  "INSERT INTO journey_orch.publication"
 		  " (journey_id, seq, act, version, policy, at, recorded_at, actor)"
-		  " VALUES ($1, $2, 'publish', $3, $4, $5, $6, $7)",
-		  7, types, values, NULL);
+		  " VALUES ($1, $2, $8, nullif($3, 0), $4, $5, $6, $7)",
+		  8, types, values, NULL);
 	leave(&saved);
 	jo_definition_changed("publication");
 }

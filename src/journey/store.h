@@ -48,8 +48,9 @@ extern int32 jo_insert_version(const JoStoredJourney *journey,
 extern void jo_insert_steps(const JoStoredJourney *journey, int32 version,
 							const JoGraph *graph);
 
+/* Insert an act; "version" 0: it names none. */
 extern void jo_insert_publication(const JoStoredJourney *journey,
-								  int32 version, int64 seq, Jsonb *policy,
-								  TimestampTz at);
+								  const char *act, int32 version, int64 seq,
+								  Jsonb *policy, TimestampTz at);
 
 #endif							/* JO_STORE_H */

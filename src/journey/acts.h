@@ -1,0 +1,75 @@
+/*
+ * journey/acts.h
+ *	  What was done to a journey and when (acts.c).
+ */
+#ifndef JO_ACTS_H
+#define JO_ACTS_H
+
+#include "journey/journey.h"
+
+typedef enum JoActKind
+{
+	JO_ACT_PUBLISH,
+	JO_ACT_PAUSE,
+	JO_ACT_RESUME,
+	JO_ACT_STOP,
+	JO_ACT_ARCHIVE
+} JoActKind;
+
+/* What becomes of the people inside. */
+typedef enum JoInflight
+{
+	JO_INFLIGHT_FINISH,
+	JO_INFLIGHT_EXIT,
+	JO_INFLIGHT_MOVE
+} JoInflight;
+
+typedef struct JoAct
+{
+	int64		seq;			/* its capture ticket */
+	JoActKind	kind;
+	TimestampTz at;				/* engine clock */
+	JoInflight	inflight;		/* of publish and stop */
+	bool		ignores;		/* pause: newcomers are refused, not held */
+	bool		extends;		/* pause: due times do not run */
+	double		rate;			/* resume: released a second; 0: at once */
+	int64		held;			/* resume: how many have a place of their own
+								 * among those released */
+	int			ended_pause;	/* resume: index of the pause that it ends */
+	/* how the journey stands after it */
+	JoJourneyState state;
+	int32		version;		/* the last one published */
+	bool		is_stopped;
+	bool		is_closed;		/* published for existing customers only */
+	bool		is_ignoring;	/* the open pause refuses newcomers */
+	int			pause;			/* index of the open pause, -1: none */
+} JoAct;
+
+/* Enter and leave a use; pointers below are good in between. */
+extern void jo_acts_begin(void);
+extern void jo_acts_end(void);
+
+/* All acts of a journey, by ticket; *n of them. */
+extern const JoAct *jo_acts(int32 journey_id, int *n);
+
+/* The newest act with a smaller ticket, or NULL. */
+extern const JoAct *jo_act_before(int32 journey_id, int64 seq);
+
+/* The first act with a larger ticket that concerns people inside, or NULL. */
+extern const JoAct *jo_act_after(int32 journey_id, int64 seq);
+
+/* The pause that is open after "act" (NULL: no act yet), or NULL. */
+extern const JoAct *jo_act_pause(int32 journey_id, const JoAct *act);
+
+/* The pause that a resume ended. */
+extern const JoAct *jo_act_ended_pause(int32 journey_id, const JoAct *act);
+
+/* Why the journey, as it stands after "act" (NULL: a draft), takes no
+ * newcomers, or NULL. */
+extern const char *jo_act_refusal(const JoAct *act);
+
+extern const char *jo_act_name(JoActKind kind);
+
+extern void jo_acts_init(void);
+
+#endif							/* JO_ACTS_H */
