@@ -7,6 +7,7 @@
 
 #include "fmgr.h"
 #include "journey/reader.h"
+#include "journey/store.h"
 
 /* Raises 22004 when an argument is null. */
 extern void jo_ensure_not_null(FunctionCallInfo fcinfo, int number,
@@ -19,7 +20,12 @@ extern int32 jo_version_argument(FunctionCallInfo fcinfo, int number);
  * not built; lists them in the detail. */
 extern void jo_ensure_valid(const char *name, const JoReading *reading);
 
-/* The steps as a Mermaid flowchart. */
-extern char *jo_mermaid(Jsonb *definition, const JoReading *reading);
+/*
+ * The definition that the arguments (journey, version) of a function which only
+ * looks name; version NULL is the one published last, of a draft the newest.
+ * Raises 42704 when there is none.
+ */
+extern Jsonb *jo_definition_argument(FunctionCallInfo fcinfo,
+									 JoStoredJourney *journey, int32 *version);
 
 #endif							/* JO_AUTHOR_H */

@@ -35,7 +35,7 @@ REVOKE ALL ON FUNCTION journey_orch.definition(text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION journey_orch.definition(text, integer) TO journey_orch_author,
   journey_orch_operator, journey_orch_analyst;
 COMMENT ON FUNCTION journey_orch.definition(text, integer) IS
-  'Definition of a version of a journey, the newest unless given.';
+  'Definition of a version of a journey, the one published last unless given (of a draft the newest).';
 
 CREATE OR REPLACE FUNCTION journey_orch.mermaid(journey text, version integer DEFAULT NULL)
 RETURNS text
@@ -46,7 +46,43 @@ REVOKE ALL ON FUNCTION journey_orch.mermaid(text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION journey_orch.mermaid(text, integer) TO journey_orch_author,
   journey_orch_operator, journey_orch_analyst;
 COMMENT ON FUNCTION journey_orch.mermaid(text, integer) IS
-  'A version of a journey, the newest unless given, as a Mermaid flowchart.';
+  'A version of a journey, the one published last unless given (of a draft the newest), as a Mermaid flowchart.';
+
+CREATE OR REPLACE FUNCTION journey_orch.dot(journey text, version integer DEFAULT NULL)
+RETURNS text
+LANGUAGE C STABLE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_dot';
+REVOKE ALL ON FUNCTION journey_orch.dot(text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.dot(text, integer) TO journey_orch_author,
+  journey_orch_operator, journey_orch_analyst;
+COMMENT ON FUNCTION journey_orch.dot(text, integer) IS
+  'A version of a journey, the one published last unless given (of a draft the newest), as text for Graphviz.';
+
+CREATE OR REPLACE FUNCTION journey_orch.definition_svg(journey text, version integer DEFAULT NULL)
+RETURNS text
+LANGUAGE C STABLE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_definition_svg';
+REVOKE ALL ON FUNCTION journey_orch.definition_svg(text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.definition_svg(text, integer) TO journey_orch_author,
+  journey_orch_operator, journey_orch_analyst;
+COMMENT ON FUNCTION journey_orch.definition_svg(text, integer) IS
+  'A version of a journey, the one published last unless given (of a draft the newest), as a standalone SVG.';
+
+CREATE OR REPLACE FUNCTION journey_orch.diff(
+  journey text,
+  a integer DEFAULT NULL,
+  b integer DEFAULT NULL)
+RETURNS TABLE (kind text, step text, path text, before jsonb, after jsonb)
+LANGUAGE C STABLE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_diff';
+REVOKE ALL ON FUNCTION journey_orch.diff(text, integer, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.diff(text, integer, integer) TO journey_orch_author,
+  journey_orch_operator, journey_orch_analyst;
+COMMENT ON FUNCTION journey_orch.diff(text, integer, integer) IS
+  'What is different in version b (the newest unless given) from version a (the one published last unless given): added, removed, changed, and steps renamed.';
 
 CREATE OR REPLACE FUNCTION journey_orch.definition_schema()
 RETURNS jsonb

@@ -1,11 +1,11 @@
 /*
  * journey/define.c
  *	  The authors' functions: check_definition, define, definition,
- *	  definition_schema, mermaid.
+ *	  definition_schema.
  *
  * A definition that is stored is a version and never changes; the hash of its
  * canonical form (jsonb's own text) tells whether it is stored already.
- * Publishing is publish.c.
+ * Publishing is publish.c, pictures are picture.c.
  */
 #include "postgres.h"
 
@@ -32,7 +32,6 @@ PG_FUNCTION_INFO_V1(journey_orch_check_definition);
 PG_FUNCTION_INFO_V1(journey_orch_define);
 PG_FUNCTION_INFO_V1(journey_orch_definition);
 PG_FUNCTION_INFO_V1(journey_orch_definition_schema);
-PG_FUNCTION_INFO_V1(journey_orch_mermaid);
 PG_FUNCTION_INFO_V1(journey_orch__finding_codes);
 
 void
@@ -271,40 +270,32 @@ journey_orch_define(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(version);
 }
 
-/* Arguments (journey, version) of a function that looks at one version. */
-static Jsonb *
-definition_argument(FunctionCallInfo fcinfo, JoStoredJourney *journey)
+Jsonb *
+jo_definition_argument(FunctionCallInfo fcinfo, JoStoredJourney *journey,
+					   int32 *version)
 {
 	char	   *name;
-	int32		version;
 
 	jo_ensure_not_null(fcinfo, 0, "journey");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	version = jo_version_argument(fcinfo, 1);
+	*version = jo_version_argument(fcinfo, 1);
 	jo_get_journey(name, journey);
-	return jo_get_definition(name, journey, &version);
+	if (*version == 0)
+		*version = jo_find_published(journey);
+	return jo_get_definition(name, journey, version);
 }
 
 Datum
 journey_orch_definition(PG_FUNCTION_ARGS)
 {
 	JoStoredJourney journey;
+	int32		version;
 
-	PG_RETURN_JSONB_P(definition_argument(fcinfo, &journey));
+	PG_RETURN_JSONB_P(jo_definition_argument(fcinfo, &journey, &version));
 }
 
 Datum
 journey_orch_definition_schema(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_JSONB_P(jo_schema_json());
-}
-
-Datum
-journey_orch_mermaid(PG_FUNCTION_ARGS)
-{
-	JoStoredJourney journey;
-	Jsonb	   *definition = definition_argument(fcinfo, &journey);
-	JoReading  *reading = jo_definition_read(definition, GetUserId(), false);
-
-	PG_RETURN_TEXT_P(cstring_to_text(jo_mermaid(definition, reading)));
 }

@@ -10,9 +10,9 @@
 
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 
-#include "journey/author.h"
-#include "journey/schema.h"
+#include "journey/picture.h"
 
 #define MAX_LABEL 60
 
@@ -38,167 +38,113 @@ append_escaped(StringInfo out, const char *text)
 		appendStringInfoString(out, "...");
 }
 
-/* What a step does, in a few words. */
-static char *
-step_summary(const JoStep *step, JsonbValue *source)
+/* Mermaid's brackets draw the shape. */
+static void
+find_brackets(const JoPictureNode *node, const char **open, const char **close)
 {
-	StringInfoData out;
-
-	initStringInfo(&out);
-	switch (step->verb)
+	*open = "[";
+	*close = "]";
+	switch (node->verb)
 	{
-		case JO_SEND:
-			for (int i = 0; i < step->u.send.nchannels; i++)
-				appendStringInfo(&out, "%s%s", i > 0 ? ", " : "",
-								 step->u.send.channels[i]);
-			appendStringInfo(&out, ": %s",
-							 step->u.send.template ? step->u.send.template : "");
+		case JO_BRANCH:
+		case JO_SPLIT:
+		case JO_DECIDE:
+			*open = "{";
+			*close = "}";
 			break;
 		case JO_DELAY:
-			{
-				char	   *delay = jo_read_string(source, "delay");
-				JsonbValue	form;
-				JoPath		path;
-
-				if (delay == NULL &&
-					jo_read_object(source, "delay", NULL, &form, &path))
-					delay = jo_timing_summary(&form);
-				appendStringInfoString(&out, delay ? delay : "");
-				break;
-			}
-		case JO_SPLIT:
-			appendStringInfoString(&out, step->u.split.experiment ? step->u.split.experiment : "");
-			break;
-		case JO_UPDATE:
-			for (int i = 0; i < step->u.update.nassignments; i++)
-				appendStringInfo(&out, "%s%s", i > 0 ? ", " : "",
-								 step->u.update.assignments[i].name);
+		case JO_WAIT:
+		case JO_DIGEST:
+			*open = "([";
+			*close = "])";
 			break;
 		case JO_EXIT:
-			appendStringInfoString(&out, step->u.exit.reason ? step->u.exit.reason : "");
+			*open = "((";
+			*close = "))";
 			break;
 		default:
 			break;
 	}
-	return out.data;
 }
 
 static void
-append_step(StringInfo out, const JoStep *step, JsonbValue *source)
+append_step(StringInfo out, int number, const JoPictureNode *node)
 {
-	const char *open = "[";
-	const char *close = "]";
-	char	   *summary = step_summary(step, source);
+	const char *open;
+	const char *close;
 
-	if (step->verb == JO_BRANCH || step->verb == JO_SPLIT || step->verb == JO_DECIDE)
-	{
-		open = "{";
-		close = "}";
-	}
-	else if (step->verb == JO_DELAY || step->verb == JO_WAIT || step->verb == JO_DIGEST)
-	{
-		open = "([";
-		close = "])";
-	}
-	else if (step->verb == JO_EXIT)
-	{
-		open = "((";
-		close = "))";
-	}
-	appendStringInfo(out, "  s%d%s\"", step->position, open);
-	append_escaped(out, step->name);
-	appendStringInfo(out, "<br/>%s", jo_verb_name(step->verb));
-	if (summary[0] != '\0')
+	find_brackets(node, &open, &close);
+	appendStringInfo(out, "  s%d%s\"", number, open);
+	append_escaped(out, node->name);
+	appendStringInfo(out, "<br/>%s", jo_verb_name(node->verb));
+	if (node->text[0] != '\0')
 	{
 		appendStringInfoChar(out, ' ');
-		append_escaped(out, summary);
+		append_escaped(out, node->text);
 	}
 	appendStringInfo(out, "\"%s\n", close);
 }
 
 /* A goal or exit rule stands beside the steps: it ends a run anywhere. */
 static void
-append_rule(StringInfo out, const char *id, const char *title,
-			JsonbValue *rule)
+append_rules(StringInfo out, const JoPicture *picture)
 {
-	char	   *on = jo_read_string(rule, "on");
-	char	   *when = jo_read_string(rule, "when");
+	int			exits = 0;
 
-	appendStringInfo(out, "  %s{{\"%s", id, title);
-	if (on)
+	for (int i = picture->nsteps + 1; i < picture->nnodes; i++)
 	{
-		appendStringInfoChar(out, ' ');
-		append_escaped(out, on);
+		const JoPictureNode *node = &picture->nodes[i];
+
+		if (node->kind == JO_PICTURE_GOAL)
+			appendStringInfoString(out, "  goal{{\"goal: ");
+		else
+		{
+			appendStringInfo(out, "  exit%d{{\"exit ", ++exits);
+			append_escaped(out, node->name);
+			appendStringInfoString(out, ": ");
+		}
+		append_escaped(out, node->text);
+		appendStringInfoString(out, "\"}}\n");
 	}
-	if (when)
-	{
-		appendStringInfoString(out, " when ");
-		append_escaped(out, when);
-	}
-	appendStringInfoString(out, "\"}}\n");
 }
 
 static void
-append_rules(StringInfo out, JsonbValue *root, const JoGraph *graph)
+append_edge(StringInfo out, const JoPictureEdge *edge)
 {
-	JsonbValue	rules;
-	JoPath		path;
-
-	if (jo_read_object(root, "goal", NULL, &rules, &path))
-		append_rule(out, "goal", "goal:", &rules);
-	if (!jo_read_array(root, "exit", NULL, &rules, &path))
-		return;
-	for (int i = 0; i < graph->nexits; i++)
-		append_rule(out, psprintf("exit%d", i + 1),
-					psprintf("exit %s:", graph->exit_reasons[i]),
-					getIthJsonbValueFromContainer(rules.val.binary.data, i));
+	if (edge->from == 0)
+		appendStringInfoString(out, "  entry -->");
+	else
+		appendStringInfo(out, "  s%d -->", edge->from - 1);
+	if (edge->label)
+	{
+		appendStringInfoString(out, "|\"");
+		append_escaped(out, edge->label);
+		appendStringInfoString(out, "\"|");
+	}
+	appendStringInfo(out, " s%d\n", edge->to - 1);
 }
 
 char *
-jo_mermaid(Jsonb *definition, const JoReading *reading)
+jo_mermaid(const JoPicture *picture)
 {
-	const JoGraph *graph = reading->graph;
 	StringInfoData out;
-	JsonbValue	root;
-	JsonbValue	steps;
-	JsonbValue	source;
-	JoPath		path;
 
 	initStringInfo(&out);
 	appendStringInfoString(&out, "flowchart TD\n  entry([\"");
-	append_escaped(&out, graph->name);
-	if (graph->entry.on)
+	append_escaped(&out, picture->journey);
+	if (picture->nodes[0].text[0] != '\0')
 	{
-		appendStringInfoString(&out, "<br/>on ");
-		append_escaped(&out, graph->entry.on);
+		appendStringInfoString(&out, "<br/>");
+		append_escaped(&out, picture->nodes[0].text);
 	}
 	appendStringInfoString(&out, "\"])\n");
-
-	jo_json_root(definition, &root);
-	append_rules(&out, &root, graph);
-	if (!jo_read_object(&root, "steps", NULL, &steps, &path))
-		return out.data;
-	for (int i = 0; i < graph->nsteps; i++)
+	append_rules(&out, picture);
+	for (int i = 1; i <= picture->nsteps; i++)
+		append_step(&out, i - 1, &picture->nodes[i]);
+	for (int i = 0; i < picture->nedges; i++)
 	{
-		if (jo_read_object(&steps, graph->steps[i].name, NULL, &source, &path))
-			append_step(&out, &graph->steps[i], &source);
-	}
-	if (graph->start != JO_NO_STEP)
-		appendStringInfo(&out, "  entry --> s%d\n", graph->start);
-	for (int i = 0; i < reading->nedges; i++)
-	{
-		const JoEdge *edge = &reading->edges[i];
-
-		if (edge->to == JO_NO_STEP)
-			continue;
-		appendStringInfo(&out, "  s%d -->", edge->from);
-		if (edge->label)
-		{
-			appendStringInfoString(&out, "|\"");
-			append_escaped(&out, edge->label);
-			appendStringInfoString(&out, "\"|");
-		}
-		appendStringInfo(&out, " s%d\n", edge->to);
+		CHECK_FOR_INTERRUPTS();
+		append_edge(&out, &picture->edges[i]);
 	}
 	return out.data;
 }

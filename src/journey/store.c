@@ -134,6 +134,26 @@ jo_get_definition(const char *name, const JoStoredJourney *journey,
 }
 
 int32
+jo_find_published(const JoStoredJourney *journey)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1];
+	int32		version = 0;
+	JoRunAs		saved;
+	bool		isnull;
+
+	values[0] = Int32GetDatum(journey->journey_id);
+	enter(&saved,
+		  "SELECT version FROM journey_orch.publication"
+		  " WHERE journey_id = $1 AND act = 'publish' ORDER BY seq DESC LIMIT 1",
+		  1, types, values, NULL);
+	if (SPI_processed > 0)
+		version = DatumGetInt32(column(1, &isnull));
+	leave(&saved);
+	return version;
+}
+
+int32
 jo_find_version(const JoStoredJourney *journey, Datum hash)
 {
 	Oid			types[2] = {INT4OID, BYTEAOID};

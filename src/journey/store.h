@@ -33,6 +33,9 @@ extern void jo_ensure_journey_owner(const char *name,
 extern Jsonb *jo_get_definition(const char *name,
 								const JoStoredJourney *journey, int32 *version);
 
+/* The version that was published last, or 0. */
+extern int32 jo_find_published(const JoStoredJourney *journey);
+
 /* The version that has this canonical hash, or 0. */
 extern int32 jo_find_version(const JoStoredJourney *journey, Datum hash);
 
