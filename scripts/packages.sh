@@ -6,7 +6,7 @@ set -euo pipefail
 
 wanted=(gcc make perl libipc-run-perl postgresql-15 postgresql-server-dev-15
 	postgresql-15-cron postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl
-	pg-bsd-indent)
+	pg-bsd-indent graphviz)
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 	echo "packages: not a Debian system; taking what is installed" >&2

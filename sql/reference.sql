@@ -67,6 +67,10 @@ SELECT journey_orch.archive('spring');
 
 SELECT journey_orch.mermaid('after_sale');
 
+SELECT journey_orch.dot('after_sale') LIKE 'digraph "after_sale" {%' AS for_graphviz;
+
+SELECT substring(journey_orch.definition_svg('after_sale') FROM '<title>[^<]*</title>') AS title;
+
 SELECT journey_orch.emit('order_placed', '1', payload => '{"amount": 12.50, "currency": "EUR"}', idempotency_key => 'web-4711');
 SELECT journey_orch.emit('order_placed', '1', payload => '{"amount": 12.50, "currency": "EUR"}', idempotency_key => 'web-4711');
 
@@ -117,3 +121,6 @@ SELECT journey, reason, enrollments FROM journey_orch.exit_reason ORDER BY reaso
 SELECT customer_id, template, state, attempt, error FROM journey_orch.message_status ORDER BY customer_id;
 
 DROP ROLE reference_relay;
+
+SELECT journey_orch.define(jsonb_set(journey_orch.definition('after_sale'), '{steps,wait,wait,until,after}', '"14 days"'));
+SELECT kind, path, before, after FROM journey_orch.diff('after_sale');

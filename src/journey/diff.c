@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -436,6 +437,50 @@ diff_gap(Diff *diff, const JoPath *path, JsonbValue **before, int from,
 	}
 }
 
+static uint32
+hash_value(JsonbValue *value)
+{
+	Jsonb	   *jsonb = JsonbValueToJsonb(value);
+	uint32		result = DatumGetUInt32(DirectFunctionCall1(jsonb_hash,
+															JsonbPGetDatum(jsonb)));
+
+	pfree(jsonb);
+	return result;
+}
+
+/* What makes an element the same one: of a branch or rule its event and
+ * condition, whatever follows from them; of anything else all of it. */
+static uint32
+hash_identity(JsonbValue *value)
+{
+	JsonbValue	part;
+	JoPath		path;
+	uint32		result = 0;
+	bool		has_part = false;
+
+	if (jo_read_member(value, "on", NULL, &part, &path))
+	{
+		result = hash_value(&part);
+		has_part = true;
+	}
+	if (jo_read_member(value, "when", NULL, &part, &path))
+	{
+		result = hash_combine(result, hash_value(&part));
+		has_part = true;
+	}
+	return has_part ? result : hash_value(value);
+}
+
+static uint32 *
+hash_identities(JsonbValue **elements, int n)
+{
+	uint32	   *result = palloc_array(uint32, n + 1);
+
+	for (int i = 0; i < n; i++)
+		result[i] = hash_identity(elements[i]);
+	return result;
+}
+
 static JsonbValue **
 elements_of(const JsonbValue *array, int *n)
 {
@@ -448,33 +493,16 @@ elements_of(const JsonbValue *array, int *n)
 	return result;
 }
 
-static uint32
-hash_element(JsonbValue *value)
-{
-	Jsonb	   *jsonb = JsonbValueToJsonb(value);
-	uint32		result = DatumGetUInt32(DirectFunctionCall1(jsonb_hash,
-															JsonbPGetDatum(jsonb)));
-
-	pfree(jsonb);
-	return result;
-}
-
 /*
  * Length of the longest common part of each two tails: common[i * (m + 1) + j]
- * of before[i ..] and after[j ..].  Elements with equal hashes count as equal
- * here; the rows are made from the elements themselves.
+ * of before[i ..] and after[j ..].  Elements count as the same by the hash of
+ * their identity; the rows are made from the elements themselves.
  */
 static int *
-common_lengths(JsonbValue **before, int n, JsonbValue **after, int m)
+common_lengths(const uint32 *left, int n, const uint32 *right, int m)
 {
-	uint32	   *left = palloc_array(uint32, n + 1);
-	uint32	   *right = palloc_array(uint32, m + 1);
 	int		   *common = palloc0_array(int, (n + 1) * (m + 1));
 
-	for (int i = 0; i < n; i++)
-		left[i] = hash_element(before[i]);
-	for (int j = 0; j < m; j++)
-		right[j] = hash_element(after[j]);
 	for (int i = n - 1; i >= 0; i--)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -488,8 +516,6 @@ common_lengths(JsonbValue **before, int n, JsonbValue **after, int m)
 				*here = Max(here[1], here[m + 1]);
 		}
 	}
-	pfree(left);
-	pfree(right);
 	return common;
 }
 
@@ -501,6 +527,8 @@ diff_array(Diff *diff, const JoPath *path, JsonbValue *before_array,
 	int			m;
 	JsonbValue **before = elements_of(before_array, &n);
 	JsonbValue **after = elements_of(after_array, &m);
+	uint32	   *left;
+	uint32	   *right;
 	int		   *common;
 	int			i = 0;
 	int			j = 0;
@@ -512,14 +540,19 @@ diff_array(Diff *diff, const JoPath *path, JsonbValue *before_array,
 		diff_gap(diff, path, before, 0, n, after, 0, m);
 		return;
 	}
-	common = common_lengths(before, n, after, m);
+	left = hash_identities(before, n);
+	right = hash_identities(after, m);
+	common = common_lengths(left, n, right, m);
 	while (i < n && j < m)
 	{
 		const int  *here = &common[i * (m + 1) + j];
 
-		if (*here == here[m + 2] + 1 && is_equal(before[i], after[j]))
+		if (left[i] == right[j])
 		{
+			JoPath		same = {path, NULL, 0, j};
+
 			diff_gap(diff, path, before, gap_i, i, after, gap_j, j);
+			diff_value(diff, &same, before[i], after[j]);
 			gap_i = ++i;
 			gap_j = ++j;
 		}
