@@ -63,6 +63,35 @@ SELECT e.customer_id, e.payload = t.payload AS same, e.payload::text = t.payload
 SELECT count(*) AS not_found FROM journey_orch.event_log, jsonb_object_keys(payload) AS k
  WHERE event = 'by_columns' AND (payload->k IS NULL OR NOT payload ? k);
 SELECT payload->'tstz' AS tstz, payload->'jb' AS jb, payload->'c' AS c FROM journey_orch.event_log WHERE event = 'by_columns' ORDER BY event_id;
+-- ... whole numbers to the byte
+CREATE TABLE whole (n bigint PRIMARY KEY, small smallint, middle integer);
+SELECT journey_orch.watch('whole', 'whole', 'NEW.n');
+INSERT INTO whole (n, small, middle)
+SELECT n, CASE WHEN abs(n) < 32768 THEN n END, CASE WHEN abs(n) < 2147483648 THEN n END
+  FROM (SELECT DISTINCT sign * (10::numeric ^ power + delta)
+          FROM generate_series(0, 18) power, generate_series(-1, 1) delta, unnest(ARRAY[-1, 1]) sign
+        UNION VALUES (12340000), (-9223372036854775808), (9223372036854775807)) AS numbers (n);
+SELECT count(*) AS numbers, count(*) FILTER (WHERE payload IS DISTINCT FROM made OR payload::text <> made::text
+                                          OR pg_column_size(payload - '') <> pg_column_size(made - '')) AS wrong
+  FROM journey_orch.event_log
+  JOIN (SELECT *, jsonb_build_object('n', n, 'small', small, 'middle', middle) AS made FROM whole) w ON n::text = customer_id
+ WHERE event = 'whole';
+
+-- The row of an event, formed by hand, is what SQL makes of the same values:
+-- texts with short and long headers, large payloads
+CREATE TABLE sized (customer text, note text);
+SELECT journey_orch.watch('sized', repeat('e', length), 'NEW.customer', columns => '{note}')
+  FROM unnest(ARRAY[1, 126, 127]) length;
+INSERT INTO sized
+SELECT repeat('c', customer), repeat('n', note)
+  FROM unnest(ARRAY[1, 2, 3, 4, 125, 126, 127, 128, 1000]) customer, unnest(ARRAY[0, 1, 2, 3, 90, 95, 96, 97, 98, 99, 100, 1000, 9000]) note;
+CREATE TABLE copied (LIKE journey_orch.event INCLUDING STORAGE);
+INSERT INTO copied SELECT * FROM journey_orch.event WHERE name ~ '^e+$';
+SELECT count(*) AS rows, count(DISTINCT (length(e.name), e.customer_id, e.payload->>'note')) AS shapes,
+       count(*) FILTER (WHERE c IS DISTINCT FROM e) AS wrong,
+       count(*) FILTER (WHERE pg_column_size(c.*) <> pg_column_size(e.*)) AS of_another_size
+  FROM copied c JOIN journey_orch.event e USING (seq);
+DROP TABLE whole, sized, copied;
 -- ... whatever the settings of the session
 BEGIN;
 SET LOCAL timezone = 'Asia/Tokyo';

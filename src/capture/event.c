@@ -35,7 +35,7 @@
 #include "utils/xid8.h"
 
 #include "capture/capture.h"
-#include "capture/event_columns.h"
+#include "capture/event_row.h"
 #include "core/append.h"
 #include "core/clock.h"
 #include "core/identity.h"
@@ -46,7 +46,6 @@ PG_FUNCTION_INFO_V1(journey_orch_leads_page);
 struct JoEventWriter
 {
 	MemoryContext context;
-	MemoryContext row_context;	/* one row's values; reset by each write */
 	JoAppend   *appends[JO_LANES];
 	int16		segments[JO_LANES];
 	uint32		lanes;			/* those that have an append */
@@ -54,43 +53,43 @@ struct JoEventWriter
 	int			tickets_left;
 	TimestampTz instant;		/* one reading of the clock a statement */
 	TimestampTz recorded_at;
-	Datum		xid;
+	FullTransactionId xid;
 	int32		incarnation;
 };
 
 int64
 jo_event_ticket(int n)
 {
+	static Oid	sequence = InvalidOid;
+	static uint64 changes = 0;
+
 	if (n < 1 || n > JO_TICKET_BLOCK)
 		elog(ERROR, "%d tickets were asked for", n);
 
-	return nextval_internal(jo_relation_oid("event_seq"), false);
+	if (!OidIsValid(sequence) || changes != jo_relation_changes())
+	{
+		changes = jo_relation_changes();
+		sequence = jo_relation_oid("event_seq");
+	}
+	return nextval_internal(sequence, false);
 }
 
 JoEventWriter *
 jo_event_writer_begin(void)
 {
-	MemoryContext context;
-	MemoryContext old_context;
 	JoEventWriter *writer;
 	JoClock		clock;
 
 	if (!jo_leaf_exists())
 		jo_leaf_ensure();
 
-	context = AllocSetContextCreate(CurrentMemoryContext, "jo_event_writer",
-									ALLOCSET_SMALL_SIZES);
-	old_context = MemoryContextSwitchTo(context);
 	writer = palloc0(sizeof(JoEventWriter));
-	writer->context = context;
-	writer->row_context = AllocSetContextCreate(context, "jo_event_writer row",
-												ALLOCSET_SMALL_SIZES);
+	writer->context = CurrentMemoryContext;
 	clock = jo_clock();
 	writer->instant = clock.now;
 	writer->recorded_at = clock.is_virtual ? GetCurrentTimestamp() : clock.now;
-	writer->xid = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	writer->xid = GetTopFullTransactionId();
 	writer->incarnation = jo_incarnation();
-	MemoryContextSwitchTo(old_context);
 
 	return writer;
 }
@@ -160,45 +159,27 @@ draw_ticket(JoEventWriter *writer)
 int64
 jo_event_write(JoEventWriter *writer, JoEvent *event)
 {
-	int			length = strlen(event->customer_id);
-	int			lane = length == 0 ? event->control_lane :
-	jo_lane_of(event->customer_id, length);
-	JoAppend   *append = lane_append(writer, lane);
-	MemoryContext old_context = MemoryContextSwitchTo(writer->row_context);
-	Datum		values[EVENT_COLUMNS] = {0};
-	bool		isnull[EVENT_COLUMNS] = {false};
+	JoEventRow	row = {.event = event,.incarnation = writer->incarnation};
+	JoAppend   *append;
+	MemoryContext old_context;
+
+	row.customer_length = strlen(event->customer_id);
+	row.lane = row.customer_length == 0 ? event->control_lane :
+		jo_lane_of(event->customer_id, row.customer_length);
+	append = lane_append(writer, row.lane);
+	row.segment = writer->segments[row.lane];
 
 	if (event->seq == 0)
 		event->seq = draw_ticket(writer);
+	event->xid = writer->xid;
 	if (event->instant == 0)
 		event->instant = writer->instant;
 	event->recorded_at = writer->recorded_at;
 
-	values[EVENT_SEQ] = Int64GetDatum(event->seq);
-	values[EVENT_XID] = writer->xid;
-	values[EVENT_INSTANT] = TimestampTzGetDatum(event->instant);
-	values[EVENT_RECORDED_AT] = TimestampTzGetDatum(event->recorded_at);
-	isnull[EVENT_OCCURRED_AT] = !event->has_occurred_at;
-	if (event->has_occurred_at)
-		values[EVENT_OCCURRED_AT] = TimestampTzGetDatum(event->occurred_at);
-	values[EVENT_INCARNATION] = Int32GetDatum(writer->incarnation);
-	isnull[EVENT_WATCH_ID] = event->watch_id == 0;
-	values[EVENT_WATCH_ID] = Int32GetDatum(event->watch_id);
-	values[EVENT_LANE] = Int16GetDatum(lane);
-	values[EVENT_SEGMENT] = Int16GetDatum(writer->segments[lane]);
-	values[EVENT_KIND] = CharGetDatum(event->kind);
-	values[EVENT_CUSTOMER_ID] =
-		PointerGetDatum(cstring_to_text_with_len(event->customer_id, length));
-	values[EVENT_NAME] = CStringGetTextDatum(event->name);
-	isnull[EVENT_PAYLOAD] = event->payload == NULL;
-	values[EVENT_PAYLOAD] = JsonbPGetDatum(event->payload);
-	isnull[EVENT_TRACE] = event->trace == NULL;
-	if (event->trace != NULL)
-		values[EVENT_TRACE] = CStringGetTextDatum(event->trace);
-
-	jo_append_row(append, values, isnull);
+	old_context = MemoryContextSwitchTo(jo_append_row_context(append));
+	jo_append_tuple(append, jo_event_row_form(jo_append_descriptor(append),
+											  &row));
 	MemoryContextSwitchTo(old_context);
-	MemoryContextReset(writer->row_context);
 
 	return event->seq;
 }
@@ -210,7 +191,7 @@ jo_event_writer_end(JoEventWriter *writer)
 		if (writer->appends[lane] != NULL)
 			jo_append_end(writer->appends[lane]);
 	jo_lane_mark(writer->lanes);
-	MemoryContextDelete(writer->context);
+	pfree(writer);
 }
 
 void

@@ -246,6 +246,49 @@ put_numeric(PayloadBuffer *buffer, Numeric number)
 	return JENTRY_ISNUMERIC;
 }
 
+/* Digits of a numeric are of this base; an int64 has at most five. */
+#define NUMERIC_BASE 10000
+#define MAX_DIGITS 5
+
+/* The header of a numeric with short form, scale 0 and weight >= 0. */
+#define NUMERIC_SHORT 0x8000
+#define NUMERIC_SHORT_NEGATIVE 0x2000
+
+/*
+ * A whole number as int64_to_numeric() makes it, in the format that numeric.c
+ * has on disk: a header with sign and weight, and the digits, most significant
+ * first, without zeros at the end.
+ */
+static JEntry
+put_integer(PayloadBuffer *buffer, int64 value)
+{
+	uint64		rest = value < 0 ? -(uint64) value : (uint64) value;
+	int16		digits[MAX_DIGITS];
+	int			first = MAX_DIGITS;
+	int			stop = MAX_DIGITS;
+	uint16		header = NUMERIC_SHORT;
+	Size		length;
+	char	   *at;
+
+	for (; rest > 0; rest /= NUMERIC_BASE)
+		digits[--first] = rest % NUMERIC_BASE;
+	if (first < stop)
+		header |= stop - first - 1;
+	if (value < 0)
+		header |= NUMERIC_SHORT_NEGATIVE;
+	while (stop > first && digits[stop - 1] == 0)
+		stop--;
+
+	align(buffer);
+	length = VARHDRSZ + sizeof(header) + (stop - first) * sizeof(int16);
+	at = reserve(buffer, length);
+	SET_VARSIZE(at, length);
+	memcpy(at + VARHDRSZ, &header, sizeof(header));
+	memcpy(at + VARHDRSZ + sizeof(header), digits + first,
+		   (stop - first) * sizeof(int16));
+	return JENTRY_ISNUMERIC;
+}
+
 static JEntry
 put_uuid(PayloadBuffer *buffer, const pg_uuid_t *uuid)
 {
@@ -297,11 +340,11 @@ put_value(PayloadBuffer *buffer, PayloadColumn *column, Datum value)
 			return DatumGetBool(value) ?
 				JENTRY_ISBOOL_TRUE : JENTRY_ISBOOL_FALSE;
 		case COLUMN_INT2:
-			return put_numeric(buffer, int64_to_numeric(DatumGetInt16(value)));
+			return put_integer(buffer, DatumGetInt16(value));
 		case COLUMN_INT4:
-			return put_numeric(buffer, int64_to_numeric(DatumGetInt32(value)));
+			return put_integer(buffer, DatumGetInt32(value));
 		case COLUMN_INT8:
-			return put_numeric(buffer, int64_to_numeric(DatumGetInt64(value)));
+			return put_integer(buffer, DatumGetInt64(value));
 		case COLUMN_NUMERIC:
 			return put_numeric(buffer, DatumGetNumeric(value));
 		case COLUMN_STRING:

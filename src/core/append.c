@@ -2,9 +2,11 @@
  * core/append.c
  *	  Bulk append into one table of ours, indexes included.
  *
- * Rows are formed into the append's own memory and written in groups of
- * JO_APPEND_ROWS rows or FLUSH_BYTES bytes, whichever comes first, so that
- * a batch of large payloads stays bounded.  A group of one row takes the
+ * Rows are formed into the append's own memory and written in groups, each
+ * filling the rest of a page: so a page costs one WAL record, one look for
+ * free space and, in an index by page, one entry.  A group has at most
+ * JO_APPEND_ROWS rows and FLUSH_BYTES bytes, so that a batch of large payloads
+ * stays bounded.  A group of one row takes the
  * single-row path, which needs neither a page-sized scratch buffer nor a
  * buffer ring: capture appends one row a statement more often than not.
  *
@@ -20,6 +22,9 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
+#include "access/heaptoast.h"
+#include "access/hio.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -27,6 +32,8 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
+#include "storage/bufmgr.h"
+#include "storage/bufpage.h"
 #include "tcop/utility.h"
 #include "utils/memutils.h"
 
@@ -35,6 +42,9 @@
 #include "core/index.h"
 
 #define FLUSH_BYTES (1024 * 1024)
+
+/* Room for rows on an empty page. */
+#define PAGE_ROOM (BLCKSZ - SizeOfPageHeaderData)
 
 struct JoAppend
 {
@@ -51,6 +61,8 @@ struct JoAppend
 	TupleDesc	unpinned;		/* copy for the slots after the first */
 	int			buffered;		/* rows waiting */
 	Size		bytes;			/* and their size */
+	Size		room;			/* and that on pages */
+	Size		page_room;		/* what the page to be filled has */
 	BulkInsertState bulk;		/* made by the first flush of many rows */
 };
 
@@ -74,10 +86,9 @@ open_indexes(JoAppend *append)
 	foreach(cell, oids)
 	{
 		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
-		IndexInfo  *info = BuildIndexInfo(index);
+		IndexInfo  *info =
+		jo_index_info(index, &append->is_by_page[append->index_count]);
 
-		append->is_by_page[append->index_count] =
-			jo_index_is_by_page(info->ii_Predicate);
 		if (append->writer == NULL &&
 			!append->is_by_page[append->index_count] &&
 			(info->ii_Expressions != NIL || info->ii_Predicate != NIL ||
@@ -106,6 +117,7 @@ jo_append_begin(Oid relid)
 	append = palloc0(sizeof(JoAppend));
 	append->context = context;
 	append->rel = table_open(relid, RowExclusiveLock);
+	append->page_room = PAGE_ROOM;
 	open_indexes(append);
 
 	MemoryContextSwitchTo(old_context);
@@ -147,6 +159,30 @@ insert_index_entries(JoAppend *append, TupleTableSlot *slot,
 	}
 }
 
+/* What a row takes of a page; a large one is toasted. */
+static Size
+room_of(HeapTuple tuple)
+{
+	return MAXALIGN(Min(tuple->t_len, TOAST_TUPLE_TARGET)) +
+		sizeof(ItemIdData);
+}
+
+/*
+ * What the page that was written last has left; of a page without room for one
+ * more row, what the next will have.  Looked at without a lock, because nothing
+ * but the size of the next group depends on it.
+ */
+static Size
+room_left(JoAppend *append, Size row)
+{
+	Size		room;
+
+	if (append->bulk == NULL || !BufferIsValid(append->bulk->current_buf))
+		return PAGE_ROOM;
+	room = PageGetExactFreeSpace(BufferGetPage(append->bulk->current_buf));
+	return room < row ? PAGE_ROOM : room;
+}
+
 /* Write the buffered rows and forget them. */
 static void
 flush(JoAppend *append)
@@ -157,7 +193,8 @@ flush(JoAppend *append)
 	if (append->buffered == 0)
 		return;
 
-	old_context = MemoryContextSwitchTo(append->row_context);
+	old_context = MemoryContextSwitchTo(append->row_context != NULL ?
+										append->row_context : append->context);
 
 	if (append->buffered == 1)
 		table_tuple_insert(append->rel, append->slots[0],
@@ -168,7 +205,7 @@ flush(JoAppend *append)
 		{
 			MemoryContextSwitchTo(append->context);
 			append->bulk = GetBulkInsertState();
-			MemoryContextSwitchTo(append->row_context);
+			MemoryContextSwitchTo(jo_append_row_context(append));
 		}
 		table_multi_insert(append->rel, append->slots, append->buffered,
 						   GetCurrentCommandId(true), 0, append->bulk);
@@ -186,9 +223,12 @@ flush(JoAppend *append)
 	}
 
 	MemoryContextSwitchTo(old_context);
-	MemoryContextReset(append->row_context);
+	if (append->row_context != NULL)
+		MemoryContextReset(append->row_context);
+	append->page_room = room_left(append, append->room / append->buffered);
 	append->buffered = 0;
 	append->bytes = 0;
+	append->room = 0;
 }
 
 /*
@@ -221,29 +261,48 @@ next_slot(JoAppend *append)
 	return append->slots[append->buffered];
 }
 
-void
-jo_append_row(JoAppend *append, Datum *values, bool *isnull)
+/* The first row lies with the append itself: often it is the only one. */
+MemoryContext
+jo_append_row_context(JoAppend *append)
 {
-	TupleTableSlot *slot = next_slot(append);
-	MemoryContext old_context;
-	HeapTuple	tuple;
-
+	if (append->slot_count == 0)
+		return append->context;
 	if (append->row_context == NULL)
 		append->row_context = AllocSetContextCreate(append->context,
 													"jo_append rows",
 													ALLOCSET_DEFAULT_SIZES);
+	return append->row_context;
+}
 
-	old_context = MemoryContextSwitchTo(append->row_context);
-	tuple = heap_form_tuple(RelationGetDescr(append->rel), values, isnull);
+/*
+ * The slot owns the tuple, else table_multi_insert() would copy it.
+ */
+void
+jo_append_tuple(JoAppend *append, HeapTuple tuple)
+{
+	Size		room = room_of(tuple);
+
 	tuple->t_tableOid = RelationGetRelid(append->rel);
-	MemoryContextSwitchTo(old_context);
-
-	ExecStoreHeapTuple(tuple, slot, false);
+	ExecStoreHeapTuple(tuple, next_slot(append), true);
 	append->buffered++;
 	append->bytes += tuple->t_len;
+	append->room += room;
 
-	if (append->buffered == JO_APPEND_ROWS || append->bytes >= FLUSH_BYTES)
+	/* the page is full when not even a row of this size would fit */
+	if (append->buffered == JO_APPEND_ROWS || append->bytes >= FLUSH_BYTES ||
+		append->room + room > append->page_room)
 		flush(append);
+}
+
+void
+jo_append_row(JoAppend *append, Datum *values, bool *isnull)
+{
+	MemoryContext old_context =
+	MemoryContextSwitchTo(jo_append_row_context(append));
+
+	jo_append_tuple(append, heap_form_tuple(RelationGetDescr(append->rel),
+											values, isnull));
+	MemoryContextSwitchTo(old_context);
 }
 
 void

@@ -5,11 +5,12 @@
  * Bypasses the SQL layer: no privileges, triggers or constraints are looked
  * at, because only our own tables, which have none, are written this way.
  * Rows are formed at once into the append's own memory and written by
- * table_multi_insert, at most JO_APPEND_ROWS 200at a time.
+ * table_multi_insert, a page or at most JO_APPEND_ROWS at a time.
  */
 #ifndef JO_APPEND_H
 #define JO_APPEND_H
 
+#include "access/htup.h"
 #include "utils/rel.h"
 
 /* Few enough that the slots of all lanes together stay in a core's cache. */
@@ -28,6 +29,13 @@ extern TupleDesc jo_append_descriptor(JoAppend *append);
 
 /* Append one row; the values may be freed as soon as this returns. */
 extern void jo_append_row(JoAppend *append, Datum *values, bool *isnull);
+
+/*
+ * Append a row that was formed already, allocated in jo_append_row_context() in
+ * one piece, and now the append's.
+ */
+extern void jo_append_tuple(JoAppend *append, HeapTuple tuple);
+extern MemoryContext jo_append_row_context(JoAppend *append);
 
 /* Write what is buffered, close indexes, free.  Not called on error paths. */
 extern void jo_append_end(JoAppend *append);

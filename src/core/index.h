@@ -7,6 +7,7 @@
 #define JO_INDEX_H
 
 #include "executor/tuptable.h"
+#include "nodes/execnodes.h"
 #include "utils/rel.h"
 
 /*
@@ -26,6 +27,12 @@ extern Relation jo_index_open(Relation relation, AttrNumber first,
  * looks at the whole page.
  */
 extern bool jo_index_is_by_page(List *predicate);
+
+/*
+ * What index_insert() needs to know of an index, in CurrentMemoryContext, and
+ * whether it is by page.
+ */
+extern IndexInfo *jo_index_info(Relation index, bool *is_by_page);
 
 /*
  * Enters rows in every index that "relation" has, whatever its kind.  Made in

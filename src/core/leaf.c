@@ -96,6 +96,12 @@ forget_all(void)
 	highest_oid = InvalidOid;
 }
 
+uint64
+jo_relation_changes(void)
+{
+	return change_count;
+}
+
 void
 jo_leaf_relation_changed(Oid relid)
 {

@@ -78,6 +78,12 @@ extern const char *jo_leaf_name(JoFamily family, int lane, int segment);
  */
 extern int	jo_leaf_add(JoFamily family, int lane);
 
+/*
+ * Counts the changes of relations that this backend was told of.  What was
+ * learned about a relation is good while the count stays.
+ */
+extern uint64 jo_relation_changes(void);
+
 /* OID of a table, index or view of our schema by name; raises when missing. */
 extern Oid	jo_relation_oid(const char *name);
 
