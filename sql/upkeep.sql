@@ -174,6 +174,27 @@ SELECT customer_id, exit_reason FROM enrollment_status WHERE journey = 'patient'
 DROP TABLE event_15_1;
 SELECT family, act FROM maintain();
 SELECT to_regclass('event_15_1') IS NOT NULL AS is_back;
+-- ... and an index, of one column and of two, and by page
+CREATE FUNCTION index_of(leaf regclass) RETURNS text LANGUAGE sql
+RETURN (SELECT regexp_replace(pg_get_indexdef(indexrelid), '^.* USING', '') FROM pg_index WHERE indrelid = leaf);
+DO $$
+DECLARE
+  lost regclass;
+BEGIN
+  FOR lost IN SELECT indexrelid::regclass FROM pg_index
+               WHERE indrelid IN (to_regclass('enrollment_' || to_char(lane_of('1'), 'FM00')),
+                                  to_regclass('event_' || to_char(lane_of('1'), 'FM00') || '_0'), 'timer_15_1'::regclass) LOOP
+    EXECUTE format('DROP INDEX %s', lost);
+  END LOOP;
+END $$;
+SELECT emit('asked', '1') > 0 AS is_appended;
+CALL run();
+SELECT regexp_replace(detail, '_[0-9]+', '_NN') AS detail, act FROM maintain() WHERE family IS NULL ORDER BY 1;
+SELECT index_of('timer_15_1'), index_of(('enrollment_' || to_char(lane_of('1'), 'FM00'))::regclass) AS enrollment,
+       index_of(('event_' || to_char(lane_of('1'), 'FM00') || '_0')::regclass) AS event;
+SELECT * FROM maintain() WHERE family IS NULL;
+CALL run();
+SELECT * FROM laws;
 
 -- who may, and when
 SELECT grantee FROM information_schema.routine_privileges

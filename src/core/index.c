@@ -131,7 +131,7 @@ has_columns(Relation index, AttrNumber first, AttrNumber second)
 }
 
 Relation
-jo_index_open(Relation relation, AttrNumber first, AttrNumber second,
+jo_index_find(Relation relation, AttrNumber first, AttrNumber second,
 			  LOCKMODE lockmode)
 {
 	List	   *oids = RelationGetIndexList(relation);
@@ -148,16 +148,23 @@ jo_index_open(Relation relation, AttrNumber first, AttrNumber second,
 		}
 		index_close(index, lockmode);
 	}
+	list_free(oids);
+	return NULL;
+}
+
+Relation
+jo_index_open(Relation relation, AttrNumber first, AttrNumber second,
+			  LOCKMODE lockmode)
+{
+	Relation	index = jo_index_find(relation, first, second, lockmode);
+
+	if (index != NULL)
+		return index;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("table \"%s\" has lost its index",
 					RelationGetRelationName(relation)),
-			 errhint("Create a B-tree on column \"%s\"%s%s%s.",
-					 get_attname(RelationGetRelid(relation), first, false),
-					 second == 0 ? "" : " and \"",
-					 second == 0 ? "" : get_attname(RelationGetRelid(relation),
-													second, false),
-					 second == 0 ? "" : "\"")));
+			 errhint("Run journey_orch.maintain(), which makes it again.")));
 }
 
 JoIndexWriter *

@@ -13,8 +13,10 @@
 /*
  * Open the B-tree of "relation" whose columns are exactly "first" and "second"
  * (0: only one column); an administrator may have added others.  Raises when
- * there is none.
+ * there is none; jo_index_find() returns NULL.
  */
+extern Relation jo_index_find(Relation relation, AttrNumber first,
+							  AttrNumber second, LOCKMODE lockmode);
 extern Relation jo_index_open(Relation relation, AttrNumber first,
 							  AttrNumber second, LOCKMODE lockmode);
 

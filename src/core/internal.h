@@ -8,6 +8,8 @@
 #include "executor/tuptable.h"
 #include "utils/snapshot.h"
 
+#include "core/leaf.h"
+
 /* cache.c: make every cache stale. */
 extern void jo_cache_forget(void);
 
@@ -30,6 +32,25 @@ extern void jo_clock_init(void);
 extern void jo_identity_init(void);
 extern void jo_leaf_init(void);
 extern void jo_segment_init(void);
+
+/* leaf.c: the shape of a family of leaves. */
+typedef struct JoFamilyForm
+{
+	const char *name;			/* of the parent; leaves add _LL or _LL_S */
+	bool		is_log;			/* segmented, insert-only */
+	const char *columns[2];		/* of the index on each leaf; NULL: fewer */
+	const char *index_predicate;	/* SQL, or NULL */
+} JoFamilyForm;
+
+extern const JoFamilyForm jo_families[JO_FAMILIES];
+
+/*
+ * leaf_create.c: make again the index of every leaf that lost it.  Says for
+ * each whether it could, or the leaf was in use.  Waits for no lock; the caller
+ * holds JO_LOCK_SETUP and runs as the extension.
+ */
+typedef void (*JoLeafMended) (const char *leaf, bool is_made);
+extern void jo_leaf_mend(JoLeafMended mended);
 
 /* leaf.c: called by the relcache callback; InvalidOid means everything. */
 extern void jo_leaf_relation_changed(Oid relid);

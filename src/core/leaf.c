@@ -1,17 +1,11 @@
 /*
  * core/leaf.c
- *	  Names, creation and look-up of the leaves of the per-lane tables.
+ *	  Names and look-up of the leaves of the per-lane tables.
  *
- * Creation: one transaction makes all that is missing, under JO_LOCK_SETUP.
- * A leaf is created standalone and then attached, because CREATE … PARTITION
- * OF would lock the parent exclusively.  Catalog look-ups use fresh snapshots
- * at every isolation level, so the second of two sessions that start at once
- * sees, after the lock, what the first one made.
- *
- * Look-up: OIDs are kept in an array.  The relcache callback clears the slot
+ * OIDs are kept in an array.  The relcache callback clears the slot
  * of the one relation that changed and never reads a catalog; an empty slot is
  * filled by the next look-up.  ANALYZE of a leaf therefore costs one look-up.
- * A rollback of the creation reaches the callback too, and the slots are
+ * A rollback of the creation (leaf_create.c) reaches the callback too, and the slots are
  * empty again.
  */
 #include "postgres.h"
@@ -38,27 +32,16 @@
 
 #define SCHEMA "journey_orch"
 
-typedef struct Family
-{
-	const char *name;			/* of the parent; leaves add _LL or _LL_S */
-	bool		is_log;			/* segmented, insert-only */
-	const char *index_columns;	/* of the index on each leaf, or NULL */
-	const char *index_suffix;	/* the same columns, for its name */
-	const char *index_predicate;	/* SQL, or NULL */
-} Family;
-
-static const Family families[JO_FAMILIES] = {
-	[JO_EVENT] = {"event", true, "xid, seq", "xid_seq",
-	SCHEMA "._leads_page(seq)"},
-	[JO_LANE_CURSOR] = {"lane_cursor", true, "batch", "batch"},
-	[JO_TIMER] = {"timer", true, "due_at, timer_id", "due_at_timer_id"},
-	[JO_STEP_LOG] = {"step_log", true, NULL, NULL},
-	[JO_OUTBOX] = {"outbox", true, "aggregatetype, position",
-	"aggregatetype_position"},
-	[JO_WITHDRAWAL] = {"withdrawal", true, "enrollment_id", "enrollment_id"},
-	[JO_ENROLLMENT] = {"enrollment", false, "customer_id", "customer_id"},
-	[JO_ENTRY_MEMORY] = {"entry_memory", false, "customer_id", "customer_id"},
-	[JO_MESSAGE] = {"message", false, "customer_id", "customer_id"},
+const JoFamilyForm jo_families[JO_FAMILIES] = {
+	[JO_EVENT] = {"event", true, {"xid", "seq"}, SCHEMA "._leads_page(seq)"},
+	[JO_LANE_CURSOR] = {"lane_cursor", true, {"batch"}},
+	[JO_TIMER] = {"timer", true, {"due_at", "timer_id"}},
+	[JO_STEP_LOG] = {"step_log", true},
+	[JO_OUTBOX] = {"outbox", true, {"aggregatetype", "position"}},
+	[JO_WITHDRAWAL] = {"withdrawal", true, {"enrollment_id"}},
+	[JO_ENROLLMENT] = {"enrollment", false, {"customer_id"}},
+	[JO_ENTRY_MEMORY] = {"entry_memory", false, {"customer_id"}},
+	[JO_MESSAGE] = {"message", false, {"customer_id"}},
 };
 
 #define SEGMENTS_UNKNOWN (-1)
@@ -200,7 +183,7 @@ jo_extension_owner(void)
 const char *
 jo_leaf_family_name(JoFamily family)
 {
-	return families[family].name;
+	return jo_families[family].name;
 }
 
 const char *
@@ -208,11 +191,11 @@ jo_leaf_name(JoFamily family, int lane, int segment)
 {
 	static char name[NAMEDATALEN];
 
-	if (families[family].is_log)
+	if (jo_families[family].is_log)
 		snprintf(name, sizeof(name), "%s_%02d_%d",
-				 families[family].name, lane, segment);
+				 jo_families[family].name, lane, segment);
 	else
-		snprintf(name, sizeof(name), "%s_%02d", families[family].name, lane);
+		snprintf(name, sizeof(name), "%s_%02d", jo_families[family].name, lane);
 
 	return name;
 }
@@ -248,7 +231,7 @@ jo_leaf_oid(JoFamily family, int lane, int segment)
 
 	if (lane < 0 || lane >= JO_LANES || segment < 0 ||
 		segment >= JO_SEGMENTS_MAX ||
-		(segment > 0 && !families[family].is_log))
+		(segment > 0 && !jo_families[family].is_log))
 		return InvalidOid;
 
 	slot = &leaf_oids[family][lane][segment];
@@ -268,7 +251,7 @@ jo_leaf_segments(JoFamily family, int lane)
 
 	/* The count holds only while the parent's messages can reach us. */
 	if (!OidIsValid(parent_oids[family]))
-		look_up(families[family].name, &parent_oids[family]);
+		look_up(jo_families[family].name, &parent_oids[family]);
 	while (OidIsValid(jo_leaf_oid(family, lane, count)))
 		count++;
 	if (OidIsValid(parent_oids[family]))
@@ -293,7 +276,7 @@ read_segment_row(TupleTableSlot *slot, void *arg)
 	{
 		Datum		dropped;
 
-		if (strcmp(families[family].name, name) != 0)
+		if (strcmp(jo_families[family].name, name) != 0)
 			continue;
 		current_segments[family][lane] =
 			DatumGetInt16(slot_getattr(slot, 3, &isnull));
@@ -332,7 +315,7 @@ jo_leaf_current(JoFamily family, int lane)
 {
 	int			segment;
 
-	if (!families[family].is_log)
+	if (!jo_families[family].is_log)
 		return 0;
 
 	read_segments();
@@ -351,7 +334,7 @@ jo_leaf_exists(void)
 
 	for (int family = 0; family < JO_FAMILIES; family++)
 	{
-		int			segments = families[family].is_log ? JO_SEGMENTS : 1;
+		int			segments = jo_families[family].is_log ? JO_SEGMENTS : 1;
 
 		for (int lane = 0; lane < JO_LANES; lane++)
 			for (int segment = 0; segment < segments; segment++)
@@ -367,102 +350,4 @@ jo_leaf_exists(void)
 				all_exist = false;
 
 	return true;
-}
-
-/* Add to "sql" the commands that create one leaf. */
-static void
-append_leaf_commands(StringInfo sql, JoFamily family, int lane, int segment)
-{
-	const Family *f = &families[family];
-	const char *name = jo_leaf_name(family, lane, segment);
-
-	appendStringInfo(sql,
-					 "CREATE TABLE " SCHEMA ".%s (LIKE " SCHEMA ".%s"
-					 " INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
-					 " INCLUDING STORAGE INCLUDING COMPRESSION)"
-					 " USING heap WITH (%s);\n",
-					 name, f->name,
-					 f->is_log ? "autovacuum_vacuum_insert_threshold = -1"
-					 : "fillfactor = 70");
-	if (f->index_columns != NULL)
-		appendStringInfo(sql, "CREATE INDEX %s_%s ON " SCHEMA ".%s (%s)%s%s;\n",
-						 name, f->index_suffix, name, f->index_columns,
-						 f->index_predicate == NULL ? "" : " WHERE ",
-						 f->index_predicate == NULL ? "" : f->index_predicate);
-	appendStringInfo(sql, "ALTER TABLE " SCHEMA ".%s ATTACH PARTITION "
-					 SCHEMA ".%s FOR VALUES ", f->name, name);
-	if (f->is_log)
-		appendStringInfo(sql, "FROM (%d, %d) TO (%d, %d);\n",
-						 lane, segment, lane, segment + 1);
-	else
-		appendStringInfo(sql, "IN (%d);\n", lane);
-}
-
-/* Create every missing leaf of a family in one command string. */
-static void
-create_leaves(JoFamily family)
-{
-	StringInfoData sql;
-	int			segments = families[family].is_log ? JO_SEGMENTS : 1;
-
-	initStringInfo(&sql);
-	for (int lane = 0; lane < JO_LANES; lane++)
-		for (int segment = 0; segment < segments; segment++)
-			if (!OidIsValid(jo_leaf_oid(family, lane, segment)))
-				append_leaf_commands(&sql, family, lane, segment);
-
-	if (sql.len > 0 && SPI_execute(sql.data, false, 0) < 0)
-		elog(ERROR, "could not create the leaves of \"%s\"",
-			 families[family].name);
-	pfree(sql.data);
-}
-
-int
-jo_leaf_add(JoFamily family, int lane)
-{
-	StringInfoData sql;
-	int			segment = jo_leaf_segments(family, lane);
-
-	if (segment >= JO_SEGMENTS_MAX ||
-		!ConditionalLockRelationOid(jo_relation_oid(families[family].name),
-									ShareUpdateExclusiveLock))
-		return -1;
-
-	initStringInfo(&sql);
-	append_leaf_commands(&sql, family, lane, segment);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute(sql.data, false, 0) < 0)
-		elog(ERROR, "could not add a leaf to \"%s\"", families[family].name);
-	SPI_finish();
-	pfree(sql.data);
-
-	return segment;
-}
-
-void
-jo_leaf_ensure(void)
-{
-	JoRunAs		saved;
-
-	if (jo_leaf_exists() && jo_incarnation_exists())
-		return;
-	if (creating_extension)
-		elog(ERROR, "leaves cannot be members of an extension");
-
-	jo_lock(JO_LOCK_SETUP, 0);
-	/* See what the former holder of the lock made. */
-	AcceptInvalidationMessages();
-
-	jo_run_as_extension(&saved);
-	if (!jo_leaf_exists())
-	{
-		if (SPI_connect() != SPI_OK_CONNECT)
-			elog(ERROR, "SPI_connect failed");
-		for (int family = 0; family < JO_FAMILIES; family++)
-			create_leaves(family);
-		SPI_finish();
-	}
-	jo_incarnation_ensure();
-	jo_run_as_end(&saved);
 }

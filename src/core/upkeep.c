@@ -248,6 +248,16 @@ lock_extension(void)
 	return get_extension_oid("journey_orch", true) == extension;
 }
 
+static void
+report_mended(const char *leaf, bool is_made)
+{
+	if (is_made)
+		jo_upkeep_report(NULL, "created", "the lost index of %s", leaf);
+	else
+		jo_upkeep_report(NULL, "busy", "%s has lost its index and is in use",
+						 leaf);
+}
+
 bool
 jo_maintain(JoUpkeepReport report, void *arg)
 {
@@ -273,7 +283,10 @@ jo_maintain(JoUpkeepReport report, void *arg)
 	}
 	jo_run_as_extension(&saved);
 	if (jo_lock_conditional(JO_LOCK_SETUP, 0))
+	{
+		jo_leaf_mend(report_mended);
 		is_left_over = maintain_lanes();
+	}
 	else
 		jo_upkeep_report(NULL, "busy", "another session does the upkeep");
 	jo_run_as_end(&saved);
