@@ -65,11 +65,15 @@ SELECT journey_orch.stop('spring', inflight => 'exit');
 
 SELECT journey_orch.archive('spring');
 
+SELECT journey_orch.definition('after_sale')->'entry' AS entry;
+
 SELECT journey_orch.mermaid('after_sale');
 
 SELECT journey_orch.dot('after_sale') LIKE 'digraph "after_sale" {%' AS for_graphviz;
 
 SELECT substring(journey_orch.definition_svg('after_sale') FROM '<title>[^<]*</title>') AS title;
+
+SELECT journey_orch.definition_schema()->>'$schema' AS dialect;
 
 SELECT journey_orch.emit('order_placed', '1', payload => '{"amount": 12.50, "currency": "EUR"}', idempotency_key => 'web-4711');
 SELECT journey_orch.emit('order_placed', '1', payload => '{"amount": 12.50, "currency": "EUR"}', idempotency_key => 'web-4711');
@@ -85,10 +89,17 @@ SELECT outcome FROM journey_orch.ack(1);
 SELECT outcome FROM journey_orch.ack(1);
 
 SELECT claim_id, message_id FROM journey_orch.claim('email', 'my relay') \gset
+SELECT journey_orch.extend(:claim_id, '5 minutes') > clock_timestamp() AS is_held;
+
 SELECT journey_orch.nack(:claim_id, :'message_id', 'mailbox is full', retry_after => '1 hour');
 
 SELECT message_id FROM journey_orch.message_status WHERE state = 'sent' ORDER BY customer_id LIMIT 1 \gset
 SELECT journey_orch.report(:'message_id', 'opened') > 0 AS reported;
+
+SELECT journey_orch.report_many(jsonb_build_array(
+  jsonb_build_object('message_id', :'message_id', 'status', 'clicked', 'at', '2026-03-02T09:05:00Z')));
+
+CALL journey_orch.wait_for_messages('{email}', timeout => '0');
 
 CALL journey_orch.run();
 SELECT customer_id, step, state, due_at FROM journey_orch.enrollment_status ORDER BY customer_id;
@@ -99,12 +110,28 @@ SELECT journey_orch.run_here() > 0 AS moved;
 SELECT customer_id, state, exit_reason FROM journey_orch.enrollment_status WHERE customer_id = '1' ORDER BY state;
 ROLLBACK;
 
+SELECT journey_orch.settle();
+
+SELECT journey_orch.start_worker() > 0 AS has_workers;
+
+SELECT journey_orch.stop_worker() > 0 AS had_workers;
+
+SELECT level, name, value FROM journey_orch.health() ORDER BY name;
+
+SELECT journey_orch.clock();
+
 SELECT journey_orch.set_clock('2026-04-05 12:00+00');
 
 SELECT journey_orch.advance_clock('30 days');
 CALL journey_orch.run();
 
+BEGIN;
+SELECT journey_orch.reset_clock() <= clock_timestamp() AS is_real;
+ROLLBACK;
+
 SELECT law FROM journey_orch.verify() WHERE holds;
+
+SELECT count(*) AS acts FROM journey_orch.maintain();
 
 SELECT journey_orch.lane_of('1');
 

@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 # test/lint/readme.pl: the examples of README.md, docs/sql-reference.md and
 # docs/templates.md are run by the regress tests: every "sql" block stands word
-# for word in sql/readme.sql, sql/reference.sql or sql/templates.sql, every "text" block after one in the
-# expected output.
+# for word in sql/readme.sql, sql/reference.sql or sql/templates.sql, every
+# "text" block after one in the expected output; and every function of the
+# reference has one.
 #
 # When it fails: run make check-regress ONLY="readme reference", read what came,
 # and copy statements and output both ways until they agree.
@@ -42,5 +43,14 @@ for my $document (sort keys %pair)
 			$bad = 1;
 		}
 	}
+}
+
+# Every function of the reference has an example; nobody calls capture().
+for my $section (split /^(?=#{2,3} )/m, slurp('docs/sql-reference.md'))
+{
+	my ($function) = $section =~ /^### (?:CALL )?(\w+)\(/ or next;
+	next if $function eq 'capture' || $section =~ /^```sql$/m;
+	print "docs/sql-reference.md: $function() has no example\n";
+	$bad = 1;
 }
 exit $bad;
