@@ -8,6 +8,10 @@ wanted=(gcc make perl libipc-run-perl postgresql-15 postgresql-server-dev-15
 	postgresql-15-cron postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl
 	pg-bsd-indent graphviz)
 
+# Debian's, unless another Node.js is there.
+command -v node >/dev/null || wanted+=(nodejs)
+command -v npm >/dev/null || wanted+=(npm)
+
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 	echo "packages: not a Debian system; taking what is installed" >&2
 	exit 0

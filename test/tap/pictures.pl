@@ -240,7 +240,7 @@ my $counts = $node->safe_psql('postgres', q{SELECT string_agg(((length(svg) - le
 my $seconds = time - $from;
 note(sprintf '10,000 steps: %.1f s', $seconds);
 is($counts, '9999 19999', 'ten thousand steps are drawn, with every way between them');
-for my $percent (5, 20, 40)
+for my $percent (5, 15)
 {
 	my ($status, $out, $err) = $node->psql('postgres',
 		sprintf(q{SET statement_timeout = '%dms'; }, 10 * $percent * $seconds)
