@@ -319,6 +319,7 @@ extern void jo_message_report(JoBatch *batch, JoMember *member,
 extern void jo_message_due(JoBatch *batch, JoMember *member);
 extern TimestampTz jo_message_next_due(const JoMember *member);
 extern void jo_message_forget(JoMember *member, const JoRun *run);
+extern void jo_message_resume(JoMember *member, JoMessage *message);
 extern void jo_message_visit_again(JoRun *run);
 
 /* variables.c */

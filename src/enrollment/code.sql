@@ -38,7 +38,7 @@ AS 'MODULE_PATHNAME', 'journey_orch_pause';
 REVOKE ALL ON FUNCTION journey_orch.pause(text, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION journey_orch.pause(text, text, text) TO journey_orch_author, journey_orch_operator;
 COMMENT ON FUNCTION journey_orch.pause(text, text, text) IS
-'Holds everybody in a journey before the next step; goal and exit rules stay alive. Returns the people inside.';
+'Holds everybody in a journey before the next step, and its messages that no relay has claimed; goal and exit rules stay alive. Returns the people inside.';
 
 CREATE OR REPLACE FUNCTION journey_orch.resume(journey text, rate numeric DEFAULT NULL)
 RETURNS bigint

@@ -17,6 +17,7 @@
 #include "core/lane.h"
 #include "enrollment/batch.h"
 #include "enrollment/json.h"
+#include "journey/acts.h"
 
 /* The longest back-off between two attempts. */
 #define BACKOFF_MAX ((int64) 24 * USECS_PER_HOUR)
@@ -349,7 +350,54 @@ report_expired(JoBatch *batch, JoMember *member, const JoEvent *event,
 }
 
 /*
- * Apply message.sent, message.failed and message.expired; other reports only
+ * claim() has given the message back, because its journey is paused: keep it
+ * until the journey is resumed, as it may have been before this event.
+ */
+static void
+report_deferred(JoBatch *batch, JoMember *member, const JoEvent *event,
+				const pg_uuid_t *message_id)
+{
+	JoMessage  *message = find_message(member, message_id);
+
+	if (message == NULL)
+		message = message_from_report(member, event, message_id);
+	if (message == NULL || jo_json_int(event->payload, "attempt", 0) !=
+		message->attempt.attempt)
+		return;
+	message->is_changed = true;
+	if (is_withdrawn(batch, message))
+	{
+		message->is_settled = true;
+		return;
+	}
+	message->state = "deferred";
+	message->error = "paused";
+	message->due_at = JO_NO_TIME;
+	jo_message_resume(member, message);
+}
+
+/*
+ * A message that was deferred because its journey was paused is due at once
+ * when it is not any more.
+ */
+void
+jo_message_resume(JoMember *member, JoMessage *message)
+{
+	const JoAct *act;
+
+	if (message->is_settled || message->due_at != JO_NO_TIME ||
+		!jo_streq(message->state, "deferred"))
+		return;
+	act = jo_act_before(message->attempt.journey_id, PG_INT64_MAX);
+	if (act != NULL && act->pause >= 0)
+		return;
+	message->due_at = act != NULL ? act->at : message->attempt.enqueued_at;
+	message->error = NULL;
+	message->is_changed = true;
+}
+
+/*
+ * Apply message.sent, .failed, .deferred and .expired; other reports only
  * steer journeys.
  */
 void
@@ -365,6 +413,8 @@ jo_message_report(JoBatch *batch, JoMember *member, const JoEvent *event)
 		return;
 	if (jo_streq(event->name, "message.failed"))
 		report_failed(batch, member, event, &message_id);
+	else if (jo_streq(event->name, "message.deferred"))
+		report_deferred(batch, member, event, &message_id);
 	else if (jo_streq(event->name, "message.expired"))
 		report_expired(batch, member, event, &message_id);
 	else if (jo_streq(event->name, "message.sent"))

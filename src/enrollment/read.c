@@ -198,8 +198,12 @@ read_messages(JoBatch *batch, List *members)
 
 		jo_live_find(live, batch->snapshot, member->customer_id);
 		while ((slot = jo_live_next(live)) != NULL)
-			member->messages = lappend(member->messages,
-									   jo_message_from_row(member, slot));
+		{
+			JoMessage  *message = jo_message_from_row(member, slot);
+
+			jo_message_resume(member, message);
+			member->messages = lappend(member->messages, message);
+		}
 	}
 	jo_live_close(live);
 }

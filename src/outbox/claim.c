@@ -47,8 +47,10 @@ PG_FUNCTION_INFO_V1(journey_orch_claim);
 #define MAX_RELAY_BYTES 200
 #define RECHECK_MS		2		/* between looks at a lane that is behind */
 
-/* Most messages that one claim passes over (withdrawn, expired). */
+/* Most messages that one claim passes over (withdrawn, expired), and that it
+ * gives back to their lanes, each by an event. */
 #define MAX_PASSED_OVER 1000000
+#define MAX_DEFERRED	10000
 
 void
 jo_claiming_add_id(JoIdList *list, const pg_uuid_t *id)
@@ -155,6 +157,15 @@ jo_claiming_pass_over(JoClaiming *claiming, TupleTableSlot *slot, JoGateVerdict 
 		jo_claiming_add_id(&claiming->withdrawn, jo_slot_uuid(slot, OUTBOX_ID));
 		return;
 	}
+	if (verdict == JO_GATE_DEFERRED)
+	{
+		JoFailure	reason = {.error = "paused"};
+
+		jo_claiming_add_id(&claiming->deferred, jo_slot_uuid(slot, OUTBOX_ID));
+		jo_message_event(jo_claiming_add_event(claiming), "deferred", slot,
+						 &reason);
+		return;
+	}
 	jo_claiming_add_id(&claiming->expired, jo_slot_uuid(slot, OUTBOX_ID));
 	if (DatumGetBool(slot->tts_values[OUTBOX_IS_AWAITED]))
 		jo_message_event(jo_claiming_add_event(claiming), "expired", slot, NULL);
@@ -186,7 +197,7 @@ take_from_lane(JoClaiming *claiming, int lane)
 			jo_claiming_pass_over(claiming, slot, verdict);
 		if (claiming->held.count >= claiming->max_messages ||
 			claiming->withdrawn.count + claiming->expired.count >=
-			MAX_PASSED_OVER)
+			MAX_PASSED_OVER || claiming->deferred.count >= MAX_DEFERRED)
 			break;
 		slot = jo_outbox_scan_next(scan);
 	}
@@ -255,7 +266,9 @@ gather_when_fresh(JoClaiming *claiming)
 		claiming->clock = jo_clock_now();
 		claiming->claim.recorded_at = GetCurrentTimestamp();
 		claiming->snapshot = jo_relay_snapshot();
+		jo_paused_begin(claiming->snapshot);
 		gather(claiming);
+		jo_paused_end();
 		if (claiming->held.count > 0 || !claiming->left_out ||
 			jo_claim_freshness <= 0 || GetCurrentTimestamp() >= deadline)
 			return;
@@ -303,7 +316,7 @@ write_claim(JoClaiming *claiming, Interval *lease)
 
 	write_losses(claiming);
 	if (claiming->held.count > 0 || claiming->withdrawn.count > 0 ||
-		claiming->expired.count > 0)
+		claiming->expired.count > 0 || claiming->deferred.count > 0)
 	{
 		if (claim->claim_id == 0)
 			claim->claim_id = jo_claim_id_next(&claiming->flush);
@@ -328,6 +341,10 @@ write_claim(JoClaiming *claiming, Interval *lease)
 		jo_claim_outcome_append(claim->claim_id, "expired",
 								claiming->expired.ids,
 								claiming->expired.count, JO_NO_TIME, NULL);
+	if (claiming->deferred.count > 0)
+		jo_claim_outcome_append(claim->claim_id, "deferred",
+								claiming->deferred.ids,
+								claiming->deferred.count, JO_NO_TIME, NULL);
 	if (claiming->nevents > 0)
 		jo_event_append(claiming->events, claiming->nevents);
 }

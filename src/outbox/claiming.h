@@ -36,6 +36,7 @@ typedef struct JoClaiming
 	JoIdList	awaited;
 	JoIdList	withdrawn;
 	JoIdList	expired;
+	JoIdList	deferred;
 	int16	   *attempts;		/* of held; room is held.room */
 	bool		has_retry;		/* one of them is not 1 */
 	List	   *losses;			/* of JoLoss */

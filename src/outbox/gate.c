@@ -3,8 +3,10 @@
  *	  The one place where a message is looked at before it is handed out.
  *
  * A gate answers for one attempt at the moment of the claim, with the claim's
- * snapshot.  There are two: the message may have been withdrawn (its run ended
- * by a goal or exit rule after it was enqueued), and it may have expired.
+ * snapshot.  The message may have been withdrawn (its run ended by a goal or
+ * exit rule after it was enqueued), it may have expired, or its journey may be
+ * paused: then it goes back to its lane, which offers it again when the journey
+ * is resumed.
  * Consent, suppression, caps and windows are further gates of this file.
  */
 #include "postgres.h"
@@ -126,6 +128,8 @@ jo_gate_check(JoGate *gate, TupleTableSlot *slot)
 	if (!slot->tts_isnull[OUTBOX_EXPIRES_AT] &&
 		DatumGetTimestampTz(slot->tts_values[OUTBOX_EXPIRES_AT]) <= gate->clock)
 		return JO_GATE_EXPIRED;
+	if (jo_journey_is_paused(DatumGetInt32(slot->tts_values[OUTBOX_JOURNEY_ID])))
+		return JO_GATE_DEFERRED;
 	return JO_GATE_PASSED;
 }
 

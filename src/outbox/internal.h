@@ -78,6 +78,15 @@ extern void jo_journey_names_end(void);
 /* NULL when there is none. */
 extern const char *jo_journey_name(int32 journey_id);
 
+/* ---- paused.c ---- */
+
+extern void jo_paused_init(void);
+
+/* Between begin and end the question can be asked, as "snapshot" sees it. */
+extern void jo_paused_begin(Snapshot snapshot);
+extern void jo_paused_end(void);
+extern bool jo_journey_is_paused(int32 journey_id);
+
 /* ---- scan.c: reading the outbox ---- */
 
 typedef struct JoOutboxScan JoOutboxScan;
@@ -129,7 +138,8 @@ typedef enum JoGateVerdict
 {
 	JO_GATE_PASSED,
 	JO_GATE_WITHDRAWN,
-	JO_GATE_EXPIRED
+	JO_GATE_EXPIRED,
+	JO_GATE_DEFERRED			/* back to its lane, until the journey resumes */
 } JoGateVerdict;
 
 /* What the gates of one lane need. */

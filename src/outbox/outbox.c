@@ -62,5 +62,6 @@ jo_outbox_init(void)
 							 PGC_SUSET, 0,
 							 NULL, NULL, NULL);
 	jo_channel_init();
+	jo_paused_init();
 	jo_bell_init();
 }

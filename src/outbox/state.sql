@@ -142,7 +142,7 @@ CREATE TABLE journey_orch.claim_outcome
   outcome     text NOT NULL,
   message_ids uuid[],                        -- NULL: all that were still held
   detail      jsonb,                         -- receipts, error, reason
-  CONSTRAINT claim_outcome_outcome CHECK (outcome IN ('acked', 'failed', 'withdrawn', 'expired', 'reoffered', 'dead', 'extended'))
+  CONSTRAINT claim_outcome_outcome CHECK (outcome IN ('acked', 'failed', 'withdrawn', 'expired', 'deferred', 'reoffered', 'dead', 'extended'))
 );
 ALTER TABLE journey_orch.claim_outcome ALTER COLUMN message_ids SET STORAGE EXTERNAL;
 CREATE INDEX claim_outcome_claim_id ON journey_orch.claim_outcome (claim_id);
