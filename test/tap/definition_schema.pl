@@ -21,6 +21,8 @@ my $tree = $ENV{JO_TREE} // '.';
 my $dir = PostgreSQL::Test::Utils::tempdir();
 my $seed = $ENV{SEED} // time % 1_000_000_000;
 
+# npm trusts whom the system trusts, as curl and apt do.
+$ENV{NODE_OPTIONS} = '--use-openssl-ca';
 my $said = '';
 for my $program (qw(node npm))
 {
