@@ -341,25 +341,51 @@ ensure_current(JoExpression *expression)
 	return compile(expression);
 }
 
+/* Rows *next .. end-1 in either form; the caller has made the sandbox. */
+void
+jo_expression_execute(JoExpression *expression,
+					  const JoVariables *const *rows,
+					  volatile int *next, int end,
+					  MemoryContext result_context, MemoryContext row_context,
+					  Datum *values, bool *isnull)
+{
+	if (expression->is_plain)
+		execute_plain(expression, rows, next, end, result_context,
+					  row_context, values, isnull);
+	else
+		jo_expression_execute_group(expression, rows, next, end,
+									result_context, values, isnull);
+}
+
+/*
+ * True when the expression no longer compiles: then every row has that error.
+ */
+bool
+jo_expression_refuse(JoExpression *expression, int n, bool *isnull,
+					 JoError **errors)
+{
+	ErrorData  *edata = ensure_current(expression);
+
+	if (edata == NULL)
+		return false;
+	for (int i = 0; i < n; i++)
+	{
+		errors[i] = jo_error_copy(edata, expression->sql);
+		isnull[i] = true;
+	}
+	return true;
+}
+
 void
 jo_expression_evaluate(JoExpression *expression, int n,
 					   const JoVariables *const *rows,
 					   Datum *values, bool *isnull, JoError **errors)
 {
 	MemoryContext row_context;
-	ErrorData  *edata;
 
 	memset(errors, 0, n * sizeof(JoError *));
-	edata = ensure_current(expression);
-	if (edata != NULL)
-	{
-		for (int i = 0; i < n; i++)
-		{
-			errors[i] = jo_error_copy(edata, expression->sql);
-			isnull[i] = true;
-		}
+	if (jo_expression_refuse(expression, n, isnull, errors))
 		return;
-	}
 
 	row_context = AllocSetContextCreate(CurrentMemoryContext,
 										"journey_orch expression row",

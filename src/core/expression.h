@@ -54,6 +54,8 @@ typedef struct JoScope
 								 * execute: for authors.  An evaluation always
 								 * does, but a cached refusal would outlive
 								 * the GRANT that cures it */
+	bool		may_write;		/* volatile functions are allowed: only for
+								 * jo_expression_call() */
 } JoScope;
 
 typedef struct JoExpression JoExpression;
@@ -119,6 +121,28 @@ extern void jo_expression_evaluate(JoExpression *expression, int n,
 								   const JoVariables *const *rows,
 								   Datum *values, bool *isnull,
 								   JoError **errors);
+
+/* How jo_expression_call() is to call; "arg" goes to the functions. */
+typedef struct JoCallOptions
+{
+	void		(*before) (int row, void *arg); /* each row, or NULL; again
+												 * when a row is done again */
+	int			(*lock_timeout) (void *arg);	/* ms, of a subtransaction */
+	void	   *arg;
+} JoCallOptions;
+
+/*
+ * Evaluate an expression whose scope may write, for rows[0 .. n-1] in this
+ * order, with the owner's rights, and keep what it writes.  values[i] are
+ * copied into CurrentMemoryContext; where a row raises, errors[i] is set and
+ * nothing is left of what it wrote.  Each row sees what earlier ones wrote.
+ * Waits for a lock no longer than the options say (55P03).  A value of type
+ * void is NULL.  Interrupts are raised.
+ */
+extern void jo_expression_call(JoExpression *expression, int n,
+							   const JoVariables *const *rows,
+							   const JoCallOptions *options,
+							   Datum *values, bool *isnull, JoError **errors);
 
 /* ---- row expressions: NEW and OLD of a relation ---- */
 

@@ -225,7 +225,7 @@ jo_expression_execute_group(JoExpression *expression,
 		elog(ERROR, "SPI_connect failed");
 	store = store_rows(expression, rows, *next, end);
 	register_rows(expression, store);
-	options.read_only = true;
+	options.read_only = !expression->scope.may_write;
 	options.must_return_tuples = true;
 	options.dest = &receiver.base;
 	result = SPI_execute_plan_extended(expression->plan, &options);

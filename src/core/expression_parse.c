@@ -139,6 +139,15 @@ settle_type(ParseState *pstate, Node *expression)
 	return expression;
 }
 
+/* A call's function may return nothing. */
+static bool
+is_allowed_void(ParseState *pstate, Oid type)
+{
+	return type == VOIDOID &&
+		pstate->p_post_columnref_hook == jo_expression_variable &&
+		((JoResolver *) pstate->p_ref_hook_state)->scope.may_write;
+}
+
 /* Coerce to what the caller wants, or settle the type when he takes any. */
 static Node *
 coerce_result(ParseState *pstate, Node *expression, Oid result_type)
@@ -153,7 +162,10 @@ coerce_result(ParseState *pstate, Node *expression, Oid result_type)
 	{
 		if (type == JSONBOID)
 			return expression;
-		expression = settle_type(pstate, expression);
+		if (is_allowed_void(pstate, type))
+			((JoResolver *) pstate->p_ref_hook_state)->is_void = true;
+		else
+			expression = settle_type(pstate, expression);
 		return (Node *) makeFuncExpr(F_TO_JSONB, JSONBOID,
 									 list_make1(expression), InvalidOid,
 									 InvalidOid, COERCE_EXPLICIT_CALL);

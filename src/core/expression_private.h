@@ -8,6 +8,7 @@
  *	expression_rules.c		what the analysed tree may not contain
  *	expression_safe.c		whether a planned tree can raise
  *	expression_group.c		the set form of expressions with sub-selects
+ *	expression_call.c		expressions that may write
  *	expression_row.c		expressions over NEW and OLD
  *	expression_sandbox.c	the read-only subtransaction, and its errors
  */
@@ -47,6 +48,7 @@ typedef struct JoResolver
 	JoScope		scope;
 	ParseNamespaceItem *rows;
 	int			uses;			/* JO_USES_* met so far */
+	bool		is_void;		/* the expression is of type void */
 } JoResolver;
 
 struct JoExpression
@@ -108,6 +110,14 @@ extern void jo_expression_place_group_error(const JoExpression *expression,
 											ErrorData *edata);
 
 /* expression.c */
+extern void jo_expression_execute(JoExpression *expression,
+								  const JoVariables *const *rows,
+								  volatile int *next, int end,
+								  MemoryContext result_context,
+								  MemoryContext row_context,
+								  Datum *values, bool *isnull);
+extern bool jo_expression_refuse(JoExpression *expression, int n, bool *isnull,
+								 JoError **errors);
 extern ExprContext *jo_expression_context(MemoryContext context);
 extern Datum jo_expression_copy(Datum value, bool by_value, int16 length);
 

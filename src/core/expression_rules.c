@@ -9,7 +9,8 @@
  * is marked STABLE may still read a clock inside, and is stopped only from
  * writing (XactReadOnly).
  *
- * Row expressions are evaluated once, in the statement that changed the row:
+ * The expression of a call step is evaluated exactly once and may do anything
+ * that its owner may.  Row expressions are evaluated once, in the statement that changed the row:
  * there now() and other stable functions are allowed, volatile ones are not.
  */
 #include "postgres.h"
@@ -35,6 +36,7 @@ typedef struct RuleContext
 {
 	ParseState *pstate;
 	bool		is_row;
+	bool		may_write;
 	bool		checks_rights;
 	int			depth;			/* 0: outside every sub-select */
 	Node	   *node;			/* whose functions are being looked at */
@@ -78,7 +80,7 @@ check_function(Oid function, void *argument)
 	RuleContext *context = (RuleContext *) argument;
 	int			location = exprLocation(context->node);
 
-	if (!context->is_row)
+	if (!context->is_row && !context->may_write)
 		for (int i = 0; i < lengthof(clocks); i++)
 			if (function == clocks[i])
 				refuse_clock(context, format_procedure(function), location);
@@ -96,7 +98,8 @@ check_function(Oid function, void *argument)
 			   psprintf("temporary function \"%s\"", format_procedure(function)),
 			   "Other sessions cannot see it.", location);
 
-	if (func_volatile(function) == PROVOLATILE_VOLATILE)
+	if (!context->may_write &&
+		func_volatile(function) == PROVOLATILE_VOLATILE)
 	{
 		bool		is_built_in = function < FirstNormalObjectId;
 
@@ -243,7 +246,7 @@ check_node(Node *node, void *argument)
 					   ((Var *) node)->location);
 			break;
 		case T_Const:
-			if (!context->is_row)
+			if (!context->is_row && !context->may_write)
 				check_literal(context, (Const *) node);
 			break;
 		case T_SQLValueFunction:
@@ -251,7 +254,7 @@ check_node(Node *node, void *argument)
 				SQLValueFunction *function = (SQLValueFunction *) node;
 				const char *name = clock_name(function->op);
 
-				if (name != NULL && !context->is_row)
+				if (name != NULL && !context->is_row && !context->may_write)
 					refuse_clock(context, name, function->location);
 				break;
 			}
@@ -273,8 +276,13 @@ jo_expression_check(ParseState *pstate, Node *expression, bool is_row)
 	context.pstate = pstate;
 	context.is_row = is_row;
 	if (!is_row)
-		context.checks_rights =
-			((JoResolver *) pstate->p_ref_hook_state)->scope.checks_rights;
+	{
+		const JoScope *scope =
+		&((JoResolver *) pstate->p_ref_hook_state)->scope;
+
+		context.checks_rights = scope->checks_rights;
+		context.may_write = scope->may_write;
+	}
 
 	if (pstate->p_hasAggs)
 		refuse(&context, "an aggregate outside a sub-select",
