@@ -18,9 +18,26 @@
 #define JO_EVENT_KIND_COMMAND	'c' /* enter, leave, interventions, control */
 #define JO_EVENT_KIND_MESSAGE	'm' /* message.<status>: a report of a relay */
 
+/*
+ * What a run of the engine causes is applied by the batch that writes it, as
+ * the customer's next input: the log keeps it under the same letter in upper
+ * case, and no window ever reads it.
+ */
+#define JO_EVENT_KIND_CAUSED_EVENT		'E'
+#define JO_EVENT_KIND_CAUSED_COMMAND	'C'
+
+static inline bool
+jo_event_is_applied(char kind)
+{
+	return kind >= 'A' && kind <= 'Z';
+}
+
 /* Names of commands; names of users' events never begin with '$'. */
 #define JO_COMMAND_ENTER		"$enter"
 #define JO_COMMAND_LEAVE		"$leave"
+#define JO_COMMAND_APPROVE		"$approve"
+#define JO_COMMAND_CHILD_ENDED	"$child_ended"	/* to the run that waits for
+												 * it */
 #define JO_CONTROL_TRUNCATE		"$truncate" /* customer_id '', payload
 											 * {"relation": …} */
 
@@ -45,7 +62,29 @@ typedef struct JoEvent
 	char	   *trace;			/* or NULL */
 	int			control_lane;	/* on append, with customer_id '': whose lane
 								 * it is for */
+	/* below: filled by reading, ignored by the append */
+	int			depth;			/* how many runs have caused each other to get
+								 * here without time passing */
+	int64		act_seq;		/* ticket by which definitions are looked up:
+								 * that of the event it goes back to */
+	int64		identity;		/* what ids of runs are computed from: seq, or
+								 * for a caused event a hash of its cause */
 } JoEvent;
+
+/*
+ * While a run of the engine executes an author's statement: what events
+ * captured from it go back to.  NULL otherwise.
+ */
+typedef struct JoEventCause
+{
+	TimestampTz instant;		/* engine clock of the run */
+	int			depth;			/* of the events captured */
+} JoEventCause;
+
+extern const JoEventCause *jo_event_cause;
+
+/* Beginning of "trace" where the engine itself caused the event. */
+#define JO_TRACE_DEPTH "depth="
 
 /*
  * Append events in the caller's transaction, in order, and ring the lanes at

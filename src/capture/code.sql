@@ -102,7 +102,7 @@ CREATE OR REPLACE VIEW journey_orch.event_log AS
 SELECT e.seq AS event_id,
        e.name AS event,
        e.customer_id,
-       CASE e.kind WHEN 'e' THEN 'event' WHEN 'c' THEN 'command' WHEN 'm' THEN 'message' END AS kind,
+       CASE lower(e.kind::text) WHEN 'e' THEN 'event' WHEN 'c' THEN 'command' WHEN 'm' THEN 'message' END AS kind,
        e.payload,
        e.instant,
        e.occurred_at,
@@ -125,7 +125,7 @@ COMMENT ON COLUMN journey_orch.event_log.instant IS 'Engine clock at capture.';
 COMMENT ON COLUMN journey_orch.event_log.occurred_at IS 'When it happened, as the caller said; data, never an order.';
 COMMENT ON COLUMN journey_orch.event_log.recorded_at IS 'Real time at capture.';
 COMMENT ON COLUMN journey_orch.event_log.relation IS 'Watched relation it comes from; NULL for emit, or when the watch is gone.';
-COMMENT ON COLUMN journey_orch.event_log.trace IS 'W3C traceparent of the caller.';
+COMMENT ON COLUMN journey_orch.event_log.trace IS 'W3C traceparent of the caller; depth=N where a run of the engine caused the event.';
 COMMENT ON COLUMN journey_orch.event_log.lane IS 'Lane of the customer, 0 to 15.';
 COMMENT ON COLUMN journey_orch.event_log.xid IS 'Top-level transaction that wrote it.';
 COMMENT ON COLUMN journey_orch.event_log.incarnation IS 'Cluster and database that wrote it (table incarnation).';

@@ -57,6 +57,8 @@ struct JoEventWriter
 	int32		incarnation;
 };
 
+const JoEventCause *jo_event_cause = NULL;
+
 int64
 jo_event_ticket(int n)
 {
@@ -86,7 +88,8 @@ jo_event_writer_begin(void)
 	writer = palloc0(sizeof(JoEventWriter));
 	writer->context = CurrentMemoryContext;
 	clock = jo_clock();
-	writer->instant = clock.now;
+	writer->instant = jo_event_cause != NULL ? jo_event_cause->instant :
+		clock.now;
 	writer->recorded_at = clock.is_virtual ? GetCurrentTimestamp() : clock.now;
 	writer->xid = GetTopFullTransactionId();
 	writer->incarnation = jo_incarnation();
@@ -158,9 +161,19 @@ draw_ticket(JoEventWriter *writer)
 	return writer->next_ticket++;
 }
 
+/* The trace of an event that a run of the engine has caused. */
+static char *
+trace_of_cause(const char *trace)
+{
+	if (trace == NULL)
+		return psprintf(JO_TRACE_DEPTH "%d", jo_event_cause->depth);
+	return psprintf(JO_TRACE_DEPTH "%d;%s", jo_event_cause->depth, trace);
+}
+
 int64
 jo_event_write(JoEventWriter *writer, JoEvent *event)
 {
+	JoEvent		traced;
 	JoEventRow	row = {.event = event,.incarnation = writer->incarnation};
 	JoAppend   *append;
 	MemoryContext old_context;
@@ -184,6 +197,12 @@ jo_event_write(JoEventWriter *writer, JoEvent *event)
 	event->recorded_at = writer->recorded_at;
 
 	old_context = MemoryContextSwitchTo(jo_append_row_context(append));
+	if (jo_event_cause != NULL)
+	{
+		traced = *event;
+		traced.trace = trace_of_cause(event->trace);
+		row.event = &traced;
+	}
 	jo_append_tuple(append, jo_event_row_form(jo_append_descriptor(append),
 											  &row));
 	MemoryContextSwitchTo(old_context);

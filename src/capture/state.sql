@@ -39,11 +39,11 @@ CREATE TABLE journey_orch.event
   watch_id    integer,                       -- NULL: not from a watch
   lane        smallint NOT NULL,
   segment     smallint NOT NULL,
-  kind        "char" NOT NULL,               -- e event, c command, m report on a message
+  kind        "char" NOT NULL,               -- e event, c command, m report on a message; upper case: its own batch has applied it
   customer_id text COLLATE "C" NOT NULL,     -- '' for a control event of the whole lane
   name        text COLLATE "C" NOT NULL,
   payload     jsonb,
-  trace       text                           -- traceparent of the caller
+  trace       text                           -- traceparent of the caller; depth=N: caused by the engine
 ) PARTITION BY RANGE (lane, segment);
 
 /* How far a lane has got: one row a batch, the newest counts.  Insert-only;

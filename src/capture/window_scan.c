@@ -202,7 +202,11 @@ walk_page(LeafScan *leaf, BlockNumber block, const JoWindowBounds *bounds,
 										 &isnull));
 		xid = DatumGetFullTransactionId(heap_getattr(&tuple, EVENT_XID + 1,
 													 descriptor, &isnull));
-		if (!is_wanted(bounds, xid, seq))
+		if (!is_wanted(bounds, xid, seq) ||
+			jo_event_is_applied(DatumGetChar(heap_getattr(&tuple,
+														  EVENT_KIND + 1,
+														  descriptor,
+														  &isnull))))
 			continue;
 		if (list != NULL)
 			add_entry(list, seq, &tuple.t_self, leaf->segment);
@@ -349,6 +353,11 @@ jo_window_fetch_event(JoWindowFetcher *fetcher, JoWindowEntry *entry,
 		event->payload = (Jsonb *) PG_DETOAST_DATUM_COPY(values[EVENT_PAYLOAD]);
 	if (!isnull[EVENT_TRACE])
 		event->trace = TextDatumGetCString(values[EVENT_TRACE]);
+	if (event->trace != NULL &&
+		strncmp(event->trace, JO_TRACE_DEPTH, strlen(JO_TRACE_DEPTH)) == 0)
+		event->depth = atoi(event->trace + strlen(JO_TRACE_DEPTH));
+	event->act_seq = event->seq;
+	event->identity = event->seq;
 	return true;
 }
 
