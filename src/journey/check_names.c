@@ -1,6 +1,6 @@
 /*
  * journey/check_names.c
- *	  Do the channels, templates and topics of a definition exist?
+ *	  Do the channels, templates, topics and roles of a definition exist?
  *
  * One statement for each kind, whatever the size of the definition.  What
  * exists today may be gone tomorrow: the engine records that as the outcome of
@@ -90,7 +90,9 @@ load_names(JoReader *reader, JoNameKind kind, HTAB *known,
 		"SELECT DISTINCT name, channel FROM journey_orch.message_template"
 		" WHERE name = ANY ($1)",
 		"SELECT topic, NULL::text FROM journey_orch.message_topic"
-		" WHERE topic = ANY ($1)"
+		" WHERE topic = ANY ($1)",
+		"SELECT rolname::text, NULL::text FROM pg_catalog.pg_roles"
+		" WHERE rolname = ANY ($1)"
 	};
 	Oid			argtypes[1] = {TEXTARRAYOID};
 	Datum		args[1];
@@ -133,6 +135,11 @@ add_missing(JoReader *reader, const JoNameUse *use)
 						   use->path, NULL, "topic \"%s\" is not declared",
 						   use->name);
 			break;
+		case JO_NAME_ROLE:
+			jo_finding_add(reader->findings, JO_FINDING_UNKNOWN_ROLE,
+						   use->path, NULL, "role \"%s\" does not exist",
+						   use->name);
+			break;
 	}
 }
 
@@ -152,6 +159,7 @@ jo_check_names(JoReader *reader)
 	load_names(reader, JO_NAME_CHANNEL, known, context);
 	load_names(reader, JO_NAME_TEMPLATE, known, context);
 	load_names(reader, JO_NAME_TOPIC, known, context);
+	load_names(reader, JO_NAME_ROLE, known, context);
 	SPI_finish();
 	jo_run_as_end(&saved);
 

@@ -139,6 +139,38 @@ typedef struct JoStep
 		}			update;
 		struct
 		{
+			JoExpression *expression;	/* JO_ANY_AS_JSONB; may write */
+			Jsonb	   *simulated;	/* its value where nothing may happen */
+		}			call;
+		struct
+		{
+			char	   *event;
+			JoExpression *payload;	/* jsonb; NULL: the context */
+		}			emit;
+		struct
+		{
+			char	   *journey;
+			JoExpression *context;	/* jsonb; NULL: {} */
+			JoExpression *key;	/* text, or NULL */
+			bool		waits;	/* stays until the child ends */
+			bool		ends_child; /* "when_cancelled": "exit" */
+			bool		has_timeout;
+			JoDuration	timeout;
+			int			timeout_next;
+		}			enter;
+		struct
+		{
+			char	   *role;	/* who may decide; NULL: an operator */
+			char	   *question;	/* or NULL */
+			int			ndecisions;
+			char	  **decisions;
+			int		   *next;	/* by decision */
+			bool		has_timeout;
+			JoDuration	timeout;
+			int			timeout_next;
+		}			approve;
+		struct
+		{
 			char	   *reason;
 			bool		converts;
 			JoExpression *value;	/* numeric, or NULL */
@@ -154,9 +186,20 @@ typedef enum JoReentry
 	JO_REENTRY_ANY
 } JoReentry;
 
+/* What starts a run by itself; enter() and enter steps may start others too. */
+typedef enum JoEntryKind
+{
+	JO_ENTRY_EVENT,				/* "on" */
+	JO_ENTRY_API,				/* only enter() */
+	JO_ENTRY_JOURNEY			/* only an enter step */
+} JoEntryKind;
+
 typedef struct JoEntry
 {
-	char	   *on;				/* event name; NULL: only by enter() */
+	JoEntryKind kind;
+	int			nparents;		/* journeys that may enter; 0: any */
+	char	  **parents;
+	char	   *on;				/* event name; NULL: no event enters */
 	JoExpression *when;			/* or NULL */
 	JoExpression *key;			/* text, or NULL */
 	JoReentry	reentry;
@@ -198,6 +241,8 @@ typedef struct JoGraph
 	int			nsteps;
 	JoStep	   *steps;
 	int			start;
+	List	   *enters;			/* char *: journeys that a run enters before
+								 * any time has passed */
 	int			uses;			/* JO_USES_* of all expressions together */
 	JoError    *error;			/* not NULL: it no longer compiles (a column
 								 * was dropped, the owner is gone); its runs
@@ -237,6 +282,9 @@ extern List *jo_graphs_entered_by(const char *name, int64 seq);
 extern int32 jo_journey_id(const char *name);
 
 extern const char *jo_verb_name(JoVerb verb);
+
+/* True for an exit reason that the engine itself records. */
+extern bool jo_reason_is_reserved(const char *reason);
 
 extern void jo_journey_init(void);
 

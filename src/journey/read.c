@@ -132,9 +132,13 @@ jo_definition_read(Jsonb *definition, Oid owner, bool is_for_author)
 		jo_read_step(&reader, i);
 
 	jo_check_graph(&reader);
+	jo_find_enters(&reader);
 	jo_number_steps(&reader);
 	if (is_for_author)
+	{
 		jo_check_names(&reader);
+		jo_check_enters(&reader);
+	}
 
 	jo_findings_sort(&reading->findings);
 	reading->graph = reader.graph;

@@ -13,8 +13,8 @@
 /* Exit reasons of the engine: an author's own would be counted with them. */
 static const char *const reserved_reasons[] = {
 	"customer_absent", "customer_deleted", "customer_erased", "goal",
-	"journey_archived", "journey_stopped", "left", "missing_date", "past_date",
-	"spin", "superseded"
+	"journey_archived", "journey_stopped", "left", "missing_date",
+	"parent_ended", "past_date", "spin", "superseded"
 };
 
 bool
@@ -63,6 +63,48 @@ read_reentry(JoReader *reader, JsonbValue *entry, const JoPath *entry_path,
 	}
 }
 
+/* "journey": true, or a list of those whose enter steps may start a run. */
+static void
+read_parents(JsonbValue *value, JoEntry *result)
+{
+	int			n;
+
+	if (value->type != jbvBinary ||
+		!JsonContainerIsArray(value->val.binary.data))
+		return;
+	n = JsonContainerSize(value->val.binary.data);
+	result->parents = palloc0(sizeof(char *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *parent = getIthJsonbValueFromContainer(value->val.binary.data, i);
+		char	   *name = jo_value_string(parent);
+
+		if (name != NULL)
+			result->parents[result->nparents++] = name;
+	}
+}
+
+/* Which of the entry's forms it is.  Where it is a command that enters, the
+ * command brings the key. */
+static void
+read_entry_kind(JoReader *reader, JsonbValue *entry, const JoPath *path,
+				JoEntry *result)
+{
+	JsonbValue	value;
+	JoPath		value_path;
+
+	result->on = jo_read_string(entry, "on");
+	if (jo_read_member(entry, "api", path, &value, &value_path))
+		result->kind = JO_ENTRY_API;
+	else if (jo_read_member(entry, "journey", path, &value, &value_path))
+	{
+		result->kind = JO_ENTRY_JOURNEY;
+		read_parents(&value, result);
+	}
+	reader->has_entry_key = result->kind != JO_ENTRY_EVENT ||
+		jo_read_member(entry, "key", path, &value, &value_path);
+}
+
 void
 jo_read_entry(JoReader *reader, JsonbValue *root)
 {
@@ -74,8 +116,7 @@ jo_read_entry(JoReader *reader, JsonbValue *root)
 
 	if (!jo_read_object(root, "entry", NULL, &entry, &path))
 		return;
-	result->on = jo_read_string(&entry, "on");
-	reader->has_entry_key = jo_read_member(&entry, "key", &path, &value, &value_path);
+	read_entry_kind(reader, &entry, &path, result);
 	result->when = jo_read_expression(reader, &entry, "when", &path, BOOLOID,
 									  JO_SCOPE_ENTRY);
 	result->key = jo_read_expression(reader, &entry, "key", &path, TEXTOID,

@@ -354,24 +354,6 @@ read_exit(JoReader *reader, JoStep *step, JsonbValue *source,
 											   &part_path, TEXTOID, JO_SCOPE_RUN);
 }
 
-/* An emitted event must not pass for a relay's report or for our own. */
-static void
-read_emit(JoReader *reader, JsonbValue *source, const JoPath *path)
-{
-	JsonbValue	emit;
-	JoPath		emit_path;
-	char	   *name;
-
-	if (!jo_read_member(source, "emit", path, &emit, &emit_path))
-		return;
-	name = emit.type == jbvString ? jo_value_string(&emit) :
-		jo_read_string(&emit, "event");
-	if (name && (strncmp(name, "message.", 8) == 0 ||
-				 strncmp(name, "journey.", 8) == 0))
-		jo_finding_add(reader->findings, JO_FINDING_RESERVED_NAME, &emit_path,
-					   NULL, "events \"%.7s.*\" are journey_orch's own", name);
-}
-
 /* Where one value stands for a step: "next", "skip_to" … */
 static void
 follow(JoReader *reader, int from, JsonbValue *object, const char *key,
@@ -487,15 +469,20 @@ jo_read_step(JoReader *reader, int number)
 		case JO_EXIT:
 			read_exit(reader, step, &source->value, &path);
 			break;
+		case JO_CALL:
+			jo_read_call(reader, step, &source->value, &path);
+			break;
 		case JO_EMIT:
-			read_emit(reader, &source->value, &path);
-			jo_read_unbuilt(reader, number, &source->value, &path);
+			jo_read_emit(reader, step, &source->value, &path);
+			break;
+		case JO_ENTER:
+			jo_read_enter(reader, step, &source->value, &path);
+			break;
+		case JO_APPROVE:
+			jo_read_approve(reader, step, &source->value, &path);
 			break;
 		case JO_DECIDE:
-		case JO_CALL:
-		case JO_ENTER:
 		case JO_DIGEST:
-		case JO_APPROVE:
 			jo_read_unbuilt(reader, number, &source->value, &path);
 			break;
 	}

@@ -152,9 +152,10 @@ add_expression_finding(JoReader *reader, const JoPath *path,
 	strlcpy(finding->sqlstate, error->sqlstate, sizeof(finding->sqlstate));
 }
 
-JoExpression *
-jo_read_expression(JoReader *reader, JsonbValue *object, const char *key,
-				   const JoPath *parent, Oid result_type, int variables)
+static JoExpression *
+read_expression(JoReader *reader, JsonbValue *object, const char *key,
+				const JoPath *parent, Oid result_type, int variables,
+				bool may_write)
 {
 	JsonbValue	value;
 	JoPath		path;
@@ -170,6 +171,7 @@ jo_read_expression(JoReader *reader, JsonbValue *object, const char *key,
 	scope.customer_type = reader->customer_type;
 	scope.variables = variables;
 	scope.checks_rights = reader->is_for_author;
+	scope.may_write = may_write;
 	expression = jo_expression_compile(jo_value_string(&value), result_type,
 									   reader->owner, &scope, &error);
 	if (expression == NULL)
@@ -177,6 +179,22 @@ jo_read_expression(JoReader *reader, JsonbValue *object, const char *key,
 	else
 		reader->graph->uses |= jo_expression_uses(expression);
 	return expression;
+}
+
+JoExpression *
+jo_read_expression(JoReader *reader, JsonbValue *object, const char *key,
+				   const JoPath *parent, Oid result_type, int variables)
+{
+	return read_expression(reader, object, key, parent, result_type,
+						   variables, false);
+}
+
+JoExpression *
+jo_read_call_expression(JoReader *reader, JsonbValue *object, const char *key,
+						const JoPath *parent, Oid result_type, int variables)
+{
+	return read_expression(reader, object, key, parent, result_type,
+						   variables, true);
 }
 
 /* interval_in() without its error: false when "text" is no interval. */

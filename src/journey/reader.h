@@ -4,7 +4,7 @@
  *	  graph and findings.
  *
  * read.c walks the top; read_entry.c the entry, goal and exit rules;
- * read_steps.c the steps; read_values.c has the small parts all of them use;
+ * read_steps.c and read_acts.c the steps; read_values.c has the small parts all of them use;
  * check_graph.c and check_names.c look at the whole afterwards.
  *
  * The structure was checked along schema.json before.  A reader therefore
@@ -32,8 +32,18 @@ typedef enum JoNameKind
 {
 	JO_NAME_CHANNEL,
 	JO_NAME_TEMPLATE,
-	JO_NAME_TOPIC
+	JO_NAME_TOPIC,
+	JO_NAME_ROLE
 } JoNameKind;
+
+/* An enter step. */
+typedef struct JoEnterUse
+{
+	int			step;
+	char	   *journey;
+	const JoPath *path;
+	bool		is_instant;		/* may be reached with no time passing */
+} JoEnterUse;
 
 /* A name that another room must know. */
 typedef struct JoNameUse
@@ -68,6 +78,7 @@ typedef struct JoReader
 	JoEdge	   *edges;			/* in order of "from" */
 	List	   *slots;			/* int *: every step number in the graph */
 	List	   *name_uses;		/* JoNameUse * */
+	List	   *enters;			/* JoEnterUse * */
 	int		   *first_edge;		/* by step, and one more: into edges */
 	int			unknown_steps;	/* found so far */
 } JoReader;
@@ -117,6 +128,13 @@ extern char *jo_value_string(const JsonbValue *value);
 extern JoExpression *jo_read_expression(JoReader *reader, JsonbValue *object,
 										const char *key, const JoPath *parent,
 										Oid result_type, int variables);
+
+/* The same; the expression may write. */
+extern JoExpression *jo_read_call_expression(JoReader *reader,
+											 JsonbValue *object,
+											 const char *key,
+											 const JoPath *parent,
+											 Oid result_type, int variables);
 
 /* A duration; false when there is none, or with a finding. */
 extern bool jo_read_duration(JoReader *reader, JsonbValue *object,
@@ -181,6 +199,14 @@ extern void jo_read_entry(JoReader *reader, JsonbValue *root);
 extern void jo_read_goal(JoReader *reader, JsonbValue *root);
 extern void jo_read_exits(JoReader *reader, JsonbValue *root);
 extern void jo_read_step(JoReader *reader, int number);
+extern void jo_read_call(JoReader *reader, JoStep *step, JsonbValue *source,
+						 const JoPath *path);
+extern void jo_read_emit(JoReader *reader, JoStep *step, JsonbValue *source,
+						 const JoPath *path);
+extern void jo_read_enter(JoReader *reader, JoStep *step, JsonbValue *source,
+						  const JoPath *path);
+extern void jo_read_approve(JoReader *reader, JoStep *step,
+							JsonbValue *source, const JoPath *path);
 extern void jo_read_unbuilt(JoReader *reader, int from, JsonbValue *object,
 							const JoPath *path);
 
@@ -191,7 +217,9 @@ extern void jo_number_steps(JoReader *reader);
 
 extern void jo_check_names(JoReader *reader);
 
-/* True for an exit reason that the engine itself records. */
-extern bool jo_reason_is_reserved(const char *reason);
+/* check_enter.c: which enter steps a run may reach at once, before the steps
+ * are numbered; whether what they enter exists and takes them. */
+extern void jo_find_enters(JoReader *reader);
+extern void jo_check_enters(JoReader *reader);
 
 #endif							/* JO_READER_H */
