@@ -147,6 +147,34 @@ SELECT journey, reason, enrollments FROM journey_orch.exit_reason ORDER BY reaso
 
 SELECT customer_id, template, state, attempt, error FROM journey_orch.message_status ORDER BY customer_id;
 
+SELECT journey_orch.enter('after_sale', '2', '{"source": "support"}', key => 'case 7') AS command \gset
+SELECT status, rule FROM journey_orch.command_status(:command);
+CALL journey_orch.run();
+SELECT status, rule FROM journey_orch.command_status(:command);
+
+SELECT journey_orch.leave('after_sale', '2', reason => 'refunded') AS command \gset
+CALL journey_orch.run();
+SELECT command, status FROM journey_orch.command_status(:command);
+
+SELECT journey_orch.enter('after_sale', '99') AS command \gset
+CALL journey_orch.run();
+SELECT status, rule, reason FROM journey_orch.command_status(:command);
+
+SELECT journey_orch.define('{
+  "journey": "refund", "entry": {"api": true, "reentry": {"policy": "any"}}, "start": "ask", "steps": {
+    "ask":  {"approve": {"question": "Pay it back?", "until": {"after": "7 days", "next": "no"}}, "next": {"yes": "pay", "no": "no"}},
+    "pay":  {"exit": "paid"}, "no": {"exit": "refused"}}}');
+SELECT count(*) FROM journey_orch.publish('refund');
+SELECT count(journey_orch.enter('refund', c)) FROM unnest('{1,2,3}'::text[]) AS c;
+CALL journey_orch.run();
+SELECT customer_id, step, question, decisions, due_at FROM journey_orch.approval ORDER BY customer_id;
+SELECT journey_orch.approve(enrollment_id, 'yes', 'a good customer') > 0 AS given FROM journey_orch.approval WHERE customer_id = '1';
+CALL journey_orch.run();
+
+SELECT count(*) FROM journey_orch.approve_many((SELECT array_agg(enrollment_id) FROM journey_orch.approval), 'no');
+CALL journey_orch.run();
+SELECT customer_id, exit_reason FROM journey_orch.enrollment_status WHERE journey = 'refund' ORDER BY customer_id;
+
 DROP ROLE reference_relay;
 
 SELECT journey_orch.define(jsonb_set(journey_orch.definition('after_sale'), '{steps,wait,wait,until,after}', '"14 days"'));

@@ -21,13 +21,21 @@ WITH live AS
 SELECT live.enrollment_id, j.name AS journey, live.version, live.customer_id,
        live.key, live.step, live.state, live.entered_at, live.arrived_at,
        live.due_at, NULL::timestamptz AS ended_at, NULL::text AS exit_reason,
-       live.context, live.error
+       live.context, live.error,
+       CASE WHEN live.state IN ('waiting', 'delayed') THEN
+         CASE s.verb WHEN 'wait' THEN 'event' WHEN 'digest' THEN 'event'
+           WHEN 'approve' THEN 'approval' WHEN 'enter' THEN 'journey'
+           WHEN 'call' THEN 'lock' ELSE 'time' END
+         WHEN live.state = 'sending' THEN 'message'
+         WHEN live.state = 'held' THEN 'resume'
+         WHEN live.state = 'parked' THEN 'operator' END AS waits_for
 FROM live
 JOIN journey_orch.journey AS j USING (journey_id)
+LEFT JOIN journey_orch.journey_step AS s USING (journey_id, version, step)
 UNION ALL
 SELECT ended.enrollment_id, j.name, ended.version, ended.customer_id,
        ended.key, ended.from_step, 'ended', ended.entered_at, ended.arrived_at,
-       NULL, ended.clock, ended.reason, NULL, NULL
+       NULL, ended.clock, ended.reason, NULL, NULL, NULL
 FROM journey_orch.step_log AS ended
 JOIN journey_orch.journey AS j ON j.journey_id = ended.journey_id
 WHERE ended.outcome = 'ended';
@@ -47,7 +55,8 @@ COMMENT ON COLUMN journey_orch.enrollment_status.due_at IS 'Engine clock at whic
 COMMENT ON COLUMN journey_orch.enrollment_status.ended_at IS 'Engine clock of the end; NULL while live.';
 COMMENT ON COLUMN journey_orch.enrollment_status.exit_reason IS 'Why it ended: the exit step''s reason, goal, or the exit rule''s reason.';
 COMMENT ON COLUMN journey_orch.enrollment_status.context IS 'What steps have put into the context; NULL when ended.';
-COMMENT ON COLUMN journey_orch.enrollment_status.error IS 'Of a parked run: sqlstate, message, expression.';
+COMMENT ON COLUMN journey_orch.enrollment_status.error IS 'Of a parked run, or of a call that was blocked: sqlstate, message, expression, attempts.';
+COMMENT ON COLUMN journey_orch.enrollment_status.waits_for IS 'event, time, message, journey (a child), approval, lock (a call that was blocked), resume (held), operator (parked); NULL when ended.';
 
 CREATE OR REPLACE VIEW journey_orch.parked_enrollment AS
 SELECT e.enrollment_id, e.journey, e.version, e.customer_id, e.key, e.step,

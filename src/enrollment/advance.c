@@ -11,9 +11,15 @@
 #include "utils/builtins.h"
 
 #include "enrollment/careful.h"
+#include "enrollment/json.h"
 
 /* Moves of one run at one instant before it is taken to be spinning. */
 #define MOVES_PER_INSTANT 1000
+
+/* Tries of a call that others block, and the time between the first two: in
+ * all eight and a half minutes. */
+#define CALL_TRIES 10
+#define CALL_BACKOFF USECS_PER_SEC
 
 static const JoStepFunction step_functions[] = {
 	[JO_SEND] = jo_step_send,
@@ -22,6 +28,10 @@ static const JoStepFunction step_functions[] = {
 	[JO_BRANCH] = jo_step_branch,
 	[JO_SPLIT] = jo_step_split,
 	[JO_UPDATE] = jo_step_update,
+	[JO_CALL] = jo_step_call,
+	[JO_EMIT] = jo_step_emit,
+	[JO_ENTER] = jo_step_enter,
+	[JO_APPROVE] = jo_step_approve,
 	[JO_EXIT] = jo_step_exit
 };
 
@@ -43,6 +53,7 @@ arrive(JoRun *run, int next)
 	run->arrived_at = run->member->now;
 	run->due_at = JO_NO_TIME;
 	run->state = JO_ENROLLMENT_MOVING;
+	run->error = NULL;
 	run->is_changed = true;
 	memset(&run->visit_state, 0, sizeof(JoVisit));
 }
@@ -144,6 +155,7 @@ jo_run_end(JoBatch *batch, JoRun *run, const char *reason, bool withdraws)
 		batch->withdrawals = lappend(batch->withdrawals, withdrawal);
 		jo_message_forget(run->member, run);
 	}
+	jo_child_run_ended(batch, run, reason);
 }
 
 /* Log a conversion; the run goes on unless the caller ends it. */
@@ -200,6 +212,7 @@ begin_visit(JoRun *run)
 	visit->unknown_timezone = run->member->profile.unknown_timezone;
 	visit->now = run->member->now;
 	visit->arrival = run->fired_at == visit->now ? run->fired_due : visit->now;
+	visit->context = run->context;
 	visit->is_holdout = run->is_holdout;
 }
 
@@ -256,6 +269,106 @@ leave_step(JoBatch *batch, JoRun *run)
 	keep_note(run->last_log, "passed", note);
 }
 
+/*
+ * The step failed with "error": take "on_failure", with the error in the log,
+ * or park the run.  Nothing that the step had put out is kept.
+ */
+void
+jo_run_fail(JoBatch *batch, JoRun *run, const JoError *error,
+			const char *expression)
+{
+	const JoStep *step = &run->graph->steps[run->step];
+
+	if (step->verb == JO_SEND || step->on_failure == JO_NO_STEP)
+	{
+		jo_run_park(batch, run, error, expression);
+		return;
+	}
+	jo_run_move(batch, run, step->on_failure, "failed");
+	run->last_log->decision = jo_jsonb_error(error, expression);
+}
+
+void
+jo_run_answer(JoBatch *batch, JoRun *run, int next, const char *reason,
+			  Jsonb *output)
+{
+	JoVisit    *visit = &run->visit_state;
+
+	/* what came is in the context; "event" is the entry event, as for a timer */
+	run->event = NULL;
+	run->event_name = NULL;
+	run->event_id = run->member->event->seq;
+	run->advances = 0;
+	memset(visit, 0, sizeof(JoVisit));
+	visit->next = next;
+	visit->reason = reason;
+	jo_visit_put(visit, run->graph->steps[run->step].into, output);
+	leave_step(batch, run);
+}
+
+void
+jo_run_try_again(JoRun *run)
+{
+	run->state = JO_ENROLLMENT_MOVING;
+	run->due_at = JO_NO_TIME;
+	run->is_changed = true;
+	memset(&run->visit_state, 0, sizeof(JoVisit));
+}
+
+/*
+ * A call was blocked by others: the run stays at its step and tries again
+ * later, each time after twice as long.  False when it has tried often enough.
+ */
+static bool
+postpone(JoBatch *batch, JoRun *run, const JoError *error,
+		 const char *expression)
+{
+	int			tries = jo_json_int(run->error, "attempts", 0) + 1;
+	JoLogRow   *row;
+
+	if (tries >= CALL_TRIES)
+		return false;
+	row = jo_log(batch, run, "retried");
+	run->state = JO_ENROLLMENT_DELAYED;
+	run->due_at = run->member->now + CALL_BACKOFF * ((int64) 1 << (tries - 1));
+	run->error = jo_json_put_int(jo_jsonb_error(error, expression),
+								 "attempts", tries);
+	run->is_changed = true;
+	row->from_step = run->step_name;
+	row->to_step = run->step_name;
+	row->due_at = run->due_at;
+	row->reason = error->sqlstate;
+	row->decision = run->error;
+	return true;
+}
+
+/* What the step does to others than its run. */
+static void
+reach_out(JoBatch *batch, JoTask *task)
+{
+	JoRun	   *run = task->run;
+	JoVisit    *visit = &run->visit_state;
+
+	if (visit->sends)
+		jo_message_enqueue(batch, run, task->payload);
+	if (visit->emits)
+		jo_cause_event(batch, run, visit->step->u.emit.event,
+					   visit->payload != NULL ? visit->payload :
+					   jo_jsonb_empty());
+	if (visit->enters)
+		jo_child_enter(batch, run);
+	if (visit->asks)
+	{
+		JoAsking   *asking = palloc(sizeof(JoAsking));
+
+		asking->run = run;
+		asking->visit = run->visit;
+		asking->step = run->step_name;
+		asking->at = run->member->now;
+		batch->askings = lappend(batch->askings, asking);
+	}
+}
+
 /* Carry out a verdict that is not a request.  True: the run is at rest. */
 static bool
 carry_out(JoBatch *batch, JoTask *task, JoVerdict verdict)
@@ -263,8 +376,18 @@ carry_out(JoBatch *batch, JoTask *task, JoVerdict verdict)
 	JoRun	   *run = task->run;
 	JoVisit    *visit = &run->visit_state;
 
-	if (visit->sends)
-		jo_message_enqueue(batch, run, task->payload);
+	if (verdict == JO_VERDICT_FAIL)
+	{
+		jo_run_fail(batch, run, visit->error,
+					visit->ask != NULL ? jo_expression_sql(visit->ask) : NULL);
+		return run->state != JO_ENROLLMENT_MOVING;
+	}
+	if ((visit->emits || visit->enters) && jo_cause_is_spinning(run->member))
+	{
+		jo_run_end(batch, run, "spin", true);
+		return true;
+	}
+	reach_out(batch, task);
 	if (verdict == JO_VERDICT_BLOCK)
 	{
 		block(run);
@@ -277,11 +400,6 @@ carry_out(JoBatch *batch, JoTask *task, JoVerdict verdict)
 						   visit->conversion_value, visit->currency);
 		jo_run_end(batch, run, visit->reason, false);
 		keep_note(run->last_log, "passed", jo_decision_of_note(&visit->note));
-		return true;
-	}
-	if (verdict == JO_VERDICT_FAIL)
-	{
-		jo_run_park(batch, run, visit->error, NULL);
 		return true;
 	}
 	if (run->advances >= MOVES_PER_INSTANT)
@@ -319,9 +437,15 @@ advance_resume(JoBatch *batch, JoTask *task)
 		visit->isnull = task->isnull;
 		visit->composed = task->composed;
 		verdict = step_functions[visit->step->verb] (visit);
-		if (verdict == JO_VERDICT_ASK)
+		if (verdict == JO_VERDICT_CALL && jo_cause_is_spinning(run->member))
 		{
-			task->request = JO_REQUEST_VALUE;
+			jo_run_end(batch, run, "spin", true);
+			return true;
+		}
+		if (verdict == JO_VERDICT_ASK || verdict == JO_VERDICT_CALL)
+		{
+			task->request = verdict == JO_VERDICT_ASK ? JO_REQUEST_VALUE :
+				JO_REQUEST_CALL;
 			task->expression = visit->ask;
 			task->variables = jo_run_variables(batch, run,
 											   jo_expression_uses(visit->ask));
@@ -342,9 +466,13 @@ advance_resume(JoBatch *batch, JoTask *task)
 static void
 advance_fail(JoBatch *batch, JoTask *task, const JoError *error)
 {
-	jo_run_park(batch, task->run, error,
-				task->request == JO_REQUEST_VALUE ?
-				jo_expression_sql(task->expression) : NULL);
+	const char *expression = task->request == JO_REQUEST_MESSAGE ? NULL :
+	jo_expression_sql(task->expression);
+
+	if (task->request == JO_REQUEST_CALL && jo_call_is_blocked(error) &&
+		postpone(batch, task->run, error, expression))
+		return;
+	jo_run_fail(batch, task->run, error, expression);
 }
 
 /* A task that advances a moving run until it is at rest. */

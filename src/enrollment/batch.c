@@ -222,6 +222,7 @@ jo_batch_run(const JoBatchOrder *order, JoBatchResult *result)
 	result->advances = batch.advances;
 	result->messages = batch.messages;
 	result->more = batch.more;
+	result->called = batch.has_called;
 	if (!batch.more)
 		result->next_due = jo_timer_next_due(&batch);
 	MemoryContextSwitchTo(caller);

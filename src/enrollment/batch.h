@@ -23,6 +23,8 @@ typedef struct JoMember JoMember;
 typedef struct JoSink
 {
 	const char *name;
+	bool		calls;			/* execute calls; else take what the
+								 * definition says of them */
 	void		(*write) (JoBatch *batch);
 	/* Then, once a batch: how far the lane has come.  NULL: it moves no lane. */
 	void		(*write_position) (JoBatch *batch);
@@ -63,7 +65,10 @@ typedef struct JoRun
 	bool		is_restarted;	/* its wait or delay begins anew, also in a
 								 * pause */
 	bool		has_messages;
-	Jsonb	   *error;			/* of a parked run */
+	Jsonb	   *error;			/* of a parked run, or of a call to be tried
+								 * again */
+	pg_uuid_t	parent_id;		/* the run that waits for this one ... */
+	int32		parent_visit;	/* ... at this visit; 0: none */
 	/* how it stands in the table */
 	bool		is_stored;
 	bool		is_changed;
@@ -122,6 +127,9 @@ struct JoMember
 	JoEvent    *event;
 	TimestampTz due;			/* of a timer; JO_NO_TIME for an event */
 	TimestampTz now;			/* engine clock of the input; never goes back */
+	List	   *caused;			/* of JoEvent *: inputs that come first */
+	int			ncaused;		/* by the event or timer they go back to */
+	bool		has_called;		/* a run of his in this batch */
 	int			rounds;			/* of timers after the last event */
 };
 
@@ -151,6 +159,26 @@ typedef struct JoLogRow
 	Jsonb	   *context;
 	Jsonb	   *decision;
 } JoLogRow;
+
+/* What became of an application's command. */
+typedef struct JoOutcome
+{
+	int64		command_id;
+	TimestampTz at;
+	const char *status;			/* entered, left, decided, refused */
+	const char *rule;			/* that refused; NULL: none did */
+	bool		has_run;
+	pg_uuid_t	enrollment_id;
+} JoOutcome;
+
+/* A run that asks a person. */
+typedef struct JoAsking
+{
+	const JoRun *run;
+	int32		visit;
+	const char *step;
+	TimestampTz at;
+} JoAsking;
 
 /* A timer row to write. */
 typedef struct JoHint
@@ -186,6 +214,14 @@ struct JoBatch
 	List	   *aside;			/* of JoSetAside * */
 	List	   *reached;		/* of char *: customers to be told of an act */
 	int			late_releases;
+	List	   *caused;			/* of JoEvent *: applied already */
+	int			ncaused;
+	List	   *outcomes;		/* of JoOutcome * */
+	List	   *askings;		/* of JoAsking * */
+	bool		has_called;
+	int			lock_timeouts;	/* of calls */
+	int64		next_ticket;	/* of caused events */
+	int			tickets_left;
 	int			entered;
 	int			ended;
 	int			advances;
@@ -203,6 +239,7 @@ typedef struct JoTask JoTask;
 typedef enum JoRequest
 {
 	JO_REQUEST_VALUE,			/* of "expression" over "variables" */
+	JO_REQUEST_CALL,			/* the same, and it may write */
 	JO_REQUEST_MESSAGE			/* of run's send step for "channel" */
 } JoRequest;
 
@@ -241,6 +278,7 @@ extern void jo_batch_add_event(JoBatch *batch, JoEvent *event);
 
 /* round.c */
 extern void jo_batch_compute(JoBatch *batch);
+extern bool jo_customer_is_missed(const JoBatch *batch, const JoRun *run);
 
 /* wave.c */
 extern void jo_wave_run(JoBatch *batch, List *tasks);
@@ -248,6 +286,17 @@ extern void jo_wave_run(JoBatch *batch, List *tasks);
 /* compose.c */
 extern void jo_compose(JoBatch *batch, JoTask **tasks, int n,
 					   JoError **errors);
+
+/* call.c */
+extern void jo_call(JoBatch *batch, JoTask **tasks, int n);
+extern bool jo_call_is_blocked(const JoError *error);
+
+/* child.c */
+extern void jo_child_enter(JoBatch *batch, JoRun *run);
+extern JoRun *jo_child_find_parent(const JoMember *member,
+								   const pg_uuid_t *parent_id,
+								   int32 parent_visit);
+extern void jo_child_run_ended(JoBatch *batch, JoRun *run, const char *reason);
 
 /* offer.c, entry.c, advance.c */
 extern JoTask *jo_offer_task(JoBatch *batch, JoRun *run);
@@ -277,6 +326,28 @@ extern bool jo_event_is_announcement(const JoEvent *event);
 extern void jo_reach_read(JoBatch *batch);
 extern void jo_reach_write(JoBatch *batch);
 
+/* entry.c: an entry by command, which brings key and context */
+extern const char *jo_entry_refusal(JoBatch *batch, JoMember *member,
+									const JoGraph *graph, const char *key,
+									bool has_key, const JoError **error);
+extern JoRun *jo_entry_start(JoBatch *batch, JoMember *member,
+							 const JoGraph *graph, char *key,
+							 Jsonb *entry_event, Jsonb *context);
+
+/* command.c */
+extern void jo_command_apply(JoBatch *batch, JoMember *member);
+
+/* cause.c */
+extern bool jo_cause_is_spinning(const JoMember *member);
+extern int	jo_cause_depth(const JoMember *member);
+extern void jo_cause_event(JoBatch *batch, const JoRun *run, const char *name,
+						   Jsonb *payload);
+extern void jo_cause_command(JoBatch *batch, const JoRun *run,
+							 const char *name, Jsonb *payload);
+extern void jo_cause_notice(JoBatch *batch, const JoRun *run,
+							const char *name, Jsonb *payload);
+extern JoEvent *jo_cause_next(JoMember *member);
+
 /* advance.c: moves of a run, each logged */
 extern void jo_run_set_moving(JoBatch *batch, JoRun *run);
 extern void jo_run_enter(JoBatch *batch, JoRun *run);
@@ -289,6 +360,17 @@ extern void jo_run_convert(JoBatch *batch, JoRun *run, const char *reason,
 						   bool has_value, Datum value, const char *currency);
 extern void jo_run_park(JoBatch *batch, JoRun *run, const JoError *error,
 						const char *expression);
+
+/* The step that the run stands at failed: take "on_failure", or park. */
+extern void jo_run_fail(JoBatch *batch, JoRun *run, const JoError *error,
+						const char *expression);
+
+/* What a run at rest waited for has come: move on with an output. */
+extern void jo_run_answer(JoBatch *batch, JoRun *run, int next,
+						  const char *reason, Jsonb *output);
+
+/* The timer of a call that was blocked: try it again. */
+extern void jo_run_try_again(JoRun *run);
 
 /* log.c */
 extern JoLogRow *jo_log(JoBatch *batch, JoRun *run, const char *outcome);

@@ -214,6 +214,9 @@ begin_attempt(Attempt *attempt, JoBatch *batch, const JoMember *origin)
 	attempt->batch.withdrawals = NIL;
 	attempt->batch.hints = NIL;
 	attempt->batch.aside = NIL;
+	attempt->batch.caused = NIL;
+	attempt->batch.outcomes = NIL;
+	attempt->batch.askings = NIL;
 	batch->care->phase = JO_CARE_READING;
 	batch->care->input = 0;
 	batch->care->run = NULL;
@@ -323,6 +326,11 @@ keep_attempt(JoBatch *batch, Attempt *attempt)
 	batch->advances = done->advances;
 	batch->messages += done->messages;
 	batch->late_releases = done->late_releases;
+	batch->ncaused = done->ncaused;
+	batch->has_called = done->has_called;
+	batch->lock_timeouts = done->lock_timeouts;
+	batch->next_ticket = done->next_ticket;
+	batch->tickets_left = done->tickets_left;
 
 	/* what jo_timer_next_due() looks at */
 	MemoryContextSwitchTo(batch->context);

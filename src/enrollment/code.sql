@@ -98,3 +98,156 @@ COMMENT ON TABLE journey_orch.timer IS
 'Hints that a customer has something due; the truth is the live row''s due_at.';
 COMMENT ON TABLE journey_orch.step_log IS
 'One row per advance, conversion, refusal and parking. Insert-only.';
+COMMENT ON TABLE journey_orch.command IS
+'Commands that applications and operators gave. Ask command_status() instead.';
+COMMENT ON TABLE journey_orch.command_outcome IS
+'What became of each command. Insert-only.';
+
+CREATE OR REPLACE FUNCTION journey_orch.enter(
+  journey         text,
+  customer        text,
+  context         jsonb DEFAULT '{}',
+  key             text DEFAULT NULL,
+  idempotency_key text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_enter';
+REVOKE ALL ON FUNCTION journey_orch.enter(text, text, jsonb, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.enter(text, text, jsonb, text, text) TO journey_orch_app;
+COMMENT ON FUNCTION journey_orch.enter(text, text, jsonb, text, text) IS
+'Asks the customer''s lane, at commit, to start a run of a journey with this context and key; returns the id of the command. A repeated idempotency key returns the first one.';
+
+CREATE OR REPLACE FUNCTION journey_orch.leave(
+  journey  text,
+  customer text,
+  key      text DEFAULT NULL,
+  reason   text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_leave';
+REVOKE ALL ON FUNCTION journey_orch.leave(text, text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.leave(text, text, text, text) TO journey_orch_app;
+COMMENT ON FUNCTION journey_orch.leave(text, text, text, text) IS
+'Asks the customer''s lane, at commit, to end his runs of a journey (those with this key, all without one) with a reason, "left" unless given; returns the id of the command.';
+
+/* Why a rule refuses, in words. */
+CREATE OR REPLACE FUNCTION journey_orch._refusal_reason(rule text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE rule
+    WHEN 'journey_unknown'  THEN 'The journey does not exist.'
+    WHEN 'journey_draft'    THEN 'The journey was never published.'
+    WHEN 'paused'           THEN 'The journey is paused and takes no newcomers.'
+    WHEN 'stopped'          THEN 'The journey was stopped.'
+    WHEN 'closed'           THEN 'The journey was published for existing customers only.'
+    WHEN 'journey_error'    THEN 'The live version no longer compiles.'
+    WHEN 'entry_by_api'     THEN 'Only enter() starts a run of the journey.'
+    WHEN 'entry_by_journey' THEN 'Only enter steps of the journeys it names start a run of the journey.'
+    WHEN 'customer_error'   THEN 'The customer''s row could not be read.'
+    WHEN 'customer_absent'  THEN 'The customer has no row.'
+    WHEN 'reentry_never'    THEN 'The customer was in the journey before, with this key.'
+    WHEN 'reentry_active'   THEN 'The customer is in the journey, with this key.'
+    WHEN 'cooldown'         THEN 'The cool-down after the last entry or end is not over.'
+    WHEN 'parent_ended'     THEN 'The run that wanted to wait for it has ended.'
+    WHEN 'not_waiting'      THEN 'The run does not wait for this decision any more.'
+    WHEN 'parked'           THEN 'The run is parked.'
+    WHEN 'not_inside'       THEN 'The customer has no active run of the journey, or none with this key.'
+  END
+$$;
+REVOKE ALL ON FUNCTION journey_orch._refusal_reason(text) FROM PUBLIC;
+COMMENT ON FUNCTION journey_orch._refusal_reason(text) IS
+'The meaning of a rule that refused an entry or a command.';
+
+CREATE OR REPLACE FUNCTION journey_orch.command_status(id bigint)
+RETURNS TABLE (command text, status text, rule text, reason text, enrollment_id uuid, at timestamptz)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF id IS NULL THEN
+    RAISE EXCEPTION 'argument "id" must not be NULL' USING ERRCODE = '22004';
+  END IF;
+  RETURN QUERY
+  SELECT c.command, coalesce(o.status, 'pending'), o.rule, journey_orch._refusal_reason(o.rule),
+         o.enrollment_id, o.at
+  FROM journey_orch.command AS c
+  LEFT JOIN journey_orch.command_outcome AS o USING (command_id)
+  WHERE c.command_id = id;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'command % does not exist', id
+      USING ERRCODE = '42704', HINT = 'Ask with the number that enter() or leave() returned.';
+  END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION journey_orch.command_status(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.command_status(bigint) TO journey_orch_app, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.command_status(bigint) IS
+'What became of a command: pending, entered, left, decided or refused, with the rule that refused it and what that means.';
+
+CREATE OR REPLACE FUNCTION journey_orch.approve(enrollment_id uuid, decision text, note text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_approve';
+REVOKE ALL ON FUNCTION journey_orch.approve(uuid, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.approve(uuid, text, text) TO journey_orch_operator, journey_orch_app;
+COMMENT ON FUNCTION journey_orch.approve(uuid, text, text) IS
+'Decides for a run that waits at an approve step, as the current user if he has the step''s role; returns the id of the command.';
+
+CREATE OR REPLACE FUNCTION journey_orch.approve_many(enrollment_ids uuid[], decision text, note text DEFAULT NULL)
+RETURNS TABLE (enrollment_id uuid, command_id bigint)
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_approve_many';
+REVOKE ALL ON FUNCTION journey_orch.approve_many(uuid[], text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.approve_many(uuid[], text, text) TO journey_orch_operator, journey_orch_app;
+COMMENT ON FUNCTION journey_orch.approve_many(uuid[], text, text) IS
+'The same for many runs: all of them or, when one is refused, none.';
+
+COMMENT ON TABLE journey_orch.approval_request IS
+'Questions that runs have asked. Read view approval instead.';
+
+CREATE OR REPLACE VIEW journey_orch.approval AS
+WITH asked AS
+(
+  SELECT e.enrollment_id, e.journey_id, e.version, e.customer_id, e.key, e.step, e.arrived_at, e.due_at, e.context
+  FROM journey_orch.approval_request AS q
+  JOIN journey_orch.enrollment AS e
+    ON e.customer_id = q.customer_id AND e.enrollment_id = q.enrollment_id AND e.visit = q.visit
+  WHERE e.state = 'waiting'
+    AND NOT EXISTS (SELECT FROM journey_orch.trial_enrollment AS t WHERE t.enrollment_id = e.enrollment_id)
+  UNION ALL
+  SELECT t.enrollment_id, t.journey_id, t.version, t.customer_id, t.key, t.step, t.arrived_at, t.due_at, t.context
+  FROM (SELECT DISTINCT ON (enrollment_id) *
+        FROM journey_orch.trial_enrollment
+        ORDER BY enrollment_id, generation DESC) AS t
+  JOIN journey_orch.approval_request AS q USING (enrollment_id, visit)
+  WHERE t.state = 'waiting' AND NOT t.is_ended
+)
+SELECT a.enrollment_id, j.name AS journey, a.version, a.customer_id, a.key, a.step,
+       v.definition #>> ARRAY['steps', a.step, 'approve', 'role'] AS role,
+       v.definition #>> ARRAY['steps', a.step, 'approve', 'question'] AS question,
+       ARRAY(SELECT d FROM pg_catalog.jsonb_object_keys(v.definition #> ARRAY['steps', a.step, 'next']) AS d) AS decisions,
+       a.arrived_at AS asked_at, a.due_at, a.context
+FROM asked AS a
+JOIN journey_orch.journey AS j USING (journey_id)
+JOIN journey_orch.journey_version AS v ON v.journey_id = a.journey_id AND v.version = a.version;
+GRANT SELECT ON journey_orch.approval TO journey_orch_operator, journey_orch_app, journey_orch_analyst;
+COMMENT ON VIEW journey_orch.approval IS
+'One row per run that waits for a person''s decision.';
+COMMENT ON COLUMN journey_orch.approval.enrollment_id IS 'Id of the run, for approve().';
+COMMENT ON COLUMN journey_orch.approval.journey IS 'Name of the journey.';
+COMMENT ON COLUMN journey_orch.approval.version IS 'Version that the run follows.';
+COMMENT ON COLUMN journey_orch.approval.customer_id IS 'The customer.';
+COMMENT ON COLUMN journey_orch.approval.key IS 'Business key of the run.';
+COMMENT ON COLUMN journey_orch.approval.step IS 'Step that asks.';
+COMMENT ON COLUMN journey_orch.approval.role IS 'Role whose members may decide; NULL: journey_orch_operator.';
+COMMENT ON COLUMN journey_orch.approval.question IS 'What is asked; NULL where the step says nothing.';
+COMMENT ON COLUMN journey_orch.approval.decisions IS 'The words that may be given to approve().';
+COMMENT ON COLUMN journey_orch.approval.asked_at IS 'Engine clock of the arrival at the step.';
+COMMENT ON COLUMN journey_orch.approval.due_at IS 'Engine clock of the timeout; NULL: none.';
+COMMENT ON COLUMN journey_orch.approval.context IS 'What the run''s steps have put into its context.';

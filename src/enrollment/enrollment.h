@@ -17,6 +17,8 @@ typedef struct JoBatchResult
 	int			advances;
 	int			messages;		/* enqueued */
 	bool		more;			/* call again at once: more is due or pending */
+	bool		called;			/* executed authors' functions: any lane may
+								 * have got events */
 	TimestampTz next_due;		/* next timer of the lane (engine clock), or
 								 * JO_NO_TIME */
 } JoBatchResult;

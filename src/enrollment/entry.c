@@ -81,7 +81,8 @@ is_cooling_down(const JoMember *member, const JoGraph *graph, const char *key)
 static const char *
 find_act_refusal(const JoMember *member, const JoGraph *graph)
 {
-	const JoAct *act = jo_act_before(graph->journey_id, member->event->seq);
+	const JoAct *act = jo_act_before(graph->journey_id,
+									 member->event->act_seq);
 	const char *refusal = jo_act_refusal(act);
 
 	if (refusal != NULL && jo_streq(refusal, "closed") &&
@@ -90,9 +91,13 @@ find_act_refusal(const JoMember *member, const JoGraph *graph)
 	return refusal;
 }
 
-/* The rule that refuses the entry, or NULL. */
+/*
+ * The rule of re-entry that refuses, or NULL.  "has_key": runs are told apart
+ * by a key, so that there is one for each.
+ */
 static const char *
-find_refusal(const JoMember *member, const JoGraph *graph, const char *key)
+find_refusal(const JoMember *member, const JoGraph *graph, const char *key,
+			 bool has_key)
 {
 	const JoEntry *entry = &graph->entry;
 	bool		one_at_a_time;
@@ -101,7 +106,7 @@ find_refusal(const JoMember *member, const JoGraph *graph, const char *key)
 		jo_memory_find(unconstify(JoMember *, member), graph->journey_id,
 					   key) != NULL)
 		return "reentry_never";
-	one_at_a_time = entry->reentry != JO_REENTRY_ANY || entry->key != NULL;
+	one_at_a_time = entry->reentry != JO_REENTRY_ANY || has_key;
 	if (one_at_a_time && has_active_run(member, graph->journey_id, key))
 		return "reentry_active";
 	if (is_cooling_down(member, graph, key))
@@ -121,32 +126,71 @@ is_in_holdout(const JoGraph *graph, const char *customer_id)
 		graph->entry.holdout * 10000;
 }
 
-static void
-start_run(JoBatch *batch, JoTask *task, char *key)
+/*
+ * Start a run of the member because of his event.  "context": what it begins
+ * with; NULL: nothing.
+ */
+JoRun *
+jo_entry_start(JoBatch *batch, JoMember *member, const JoGraph *graph,
+			   char *key, Jsonb *entry_event, Jsonb *context)
 {
-	JoMember   *member = task->member;
 	JoEvent    *event = member->event;
 	JoRun	   *run = palloc0(sizeof(JoRun));
 
-	jo_enrollment_id(&run->id, task->graph->journey_id, event->seq);
+	jo_enrollment_id(&run->id, graph->journey_id, event->identity);
 	run->member = member;
-	run->graph = unconstify(JoGraph *, task->graph);
-	run->journey_id = task->graph->journey_id;
-	run->version = task->graph->version;
+	run->graph = unconstify(JoGraph *, graph);
+	run->journey_id = graph->journey_id;
+	run->version = graph->version;
 	run->key = key;
 	run->entered_at = member->now;
 	run->due_at = JO_NO_TIME;
 	run->hint_at = JO_NO_TIME;
 	run->entry_event_id = event->seq;
-	run->acted = event->seq;
+	run->acted = event->act_seq;
 	run->entry_name = event->name;
-	run->entry_event = event->payload;
+	run->entry_event = entry_event;
 	run->event_id = event->seq;
-	run->context = jo_jsonb_empty();
-	run->is_holdout = is_in_holdout(task->graph, member->customer_id);
+	run->context = context != NULL ? context : jo_jsonb_empty();
+	run->is_holdout = is_in_holdout(graph, member->customer_id);
 	member->runs = lappend(member->runs, run);
 	jo_run_bind_acts(run);
 	jo_run_enter(batch, run);
+	run->last_log->context = context;
+	return run;
+}
+
+/* Why nobody can enter at all, whatever the event says, or NULL. */
+static const char *
+find_obstacle(const JoBatch *batch, const JoMember *member,
+			  const JoGraph *graph, const JoError **error)
+{
+	*error = graph->error;
+	if (*error != NULL)
+		return "journey_error";
+	*error = member->profile.error;
+	if (*error != NULL)
+		return "customer_error";
+	if (batch->has_binding && !member->profile.exists &&
+		!graph->enters_without_customer)
+		return "customer_absent";
+	return NULL;
+}
+
+/*
+ * The rule that refuses an entry by command, or NULL; *error is set where one
+ * stands behind it.
+ */
+const char *
+jo_entry_refusal(JoBatch *batch, JoMember *member, const JoGraph *graph,
+				 const char *key, bool has_key, const JoError **error)
+{
+	const char *rule = find_obstacle(batch, member, graph, error);
+
+	if (rule != NULL)
+		return rule;
+	return find_refusal(member, graph, key,
+						has_key || graph->entry.key != NULL);
 }
 
 static bool
@@ -170,23 +214,12 @@ entry_resume(JoBatch *batch, JoTask *task)
 
 	if (task->stage == ENTRY_START)
 	{
-		if (graph->error != NULL)
+		const JoError *error;
+
+		refusal = find_obstacle(batch, member, graph, &error);
+		if (refusal != NULL)
 		{
-			jo_log_refusal(batch, member, graph, NULL, "journey_error",
-						   graph->error);
-			return true;
-		}
-		if (member->profile.error != NULL)
-		{
-			jo_log_refusal(batch, member, graph, NULL, "customer_error",
-						   member->profile.error);
-			return true;
-		}
-		if (batch->has_binding && !member->profile.exists &&
-			!graph->enters_without_customer)
-		{
-			jo_log_refusal(batch, member, graph, NULL, "customer_absent",
-						   NULL);
+			jo_log_refusal(batch, member, graph, NULL, refusal, error);
 			return true;
 		}
 		if (graph->entry.when != NULL)
@@ -202,11 +235,11 @@ entry_resume(JoBatch *batch, JoTask *task)
 
 	refusal = find_act_refusal(member, graph);
 	if (refusal == NULL)
-		refusal = find_refusal(member, graph, key);
+		refusal = find_refusal(member, graph, key, graph->entry.key != NULL);
 	if (refusal != NULL)
 		jo_log_refusal(batch, member, graph, key, refusal, NULL);
 	else
-		start_run(batch, task, key);
+		jo_entry_start(batch, member, graph, key, member->event->payload, NULL);
 	return true;
 }
 

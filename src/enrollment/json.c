@@ -4,11 +4,17 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type_d.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
 #include "core/clock.h"
+#include "enrollment/batch.h"
 #include "enrollment/json.h"
 
 /* The member "name" of an object, or NULL when absent or null. */
@@ -96,4 +102,48 @@ jo_json_timestamp(Jsonb *object, const char *name)
 												   CStringGetDatum(text),
 												   ObjectIdGetDatum(InvalidOid),
 												   Int32GetDatum(-1)));
+}
+
+Jsonb *
+jo_json_put_string(Jsonb *object, const char *name, const char *string)
+{
+	JsonbValue	value;
+
+	if (string == NULL)
+		return object;
+	value.type = jbvString;
+	value.val.string.val = unconstify(char *, string);
+	value.val.string.len = strlen(string);
+	return jo_jsonb_put(object, name, JsonbValueToJsonb(&value));
+}
+
+Jsonb *
+jo_json_put_int(Jsonb *object, const char *name, int64 number)
+{
+	JsonbValue	value;
+
+	value.type = jbvNumeric;
+	value.val.numeric = int64_to_numeric(number);
+	return jo_jsonb_put(object, name, JsonbValueToJsonb(&value));
+}
+
+Jsonb *
+jo_json_put_uuid(Jsonb *object, const char *name, const pg_uuid_t *id)
+{
+	char	   *text;
+
+	text = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)));
+
+	return jo_json_put_string(object, name, text);
+}
+
+/* An instant in ISO form, in UTC. */
+Jsonb *
+jo_json_put_time(Jsonb *object, const char *name, TimestampTz time)
+{
+	char		buffer[MAXDATELEN + 1];
+	int			utc = 0;
+
+	JsonEncodeDateTime(buffer, TimestampTzGetDatum(time), TIMESTAMPTZOID, &utc);
+	return jo_json_put_string(object, name, buffer);
 }

@@ -159,8 +159,17 @@ fire_timer(JoBatch *batch, JoRun *run)
 	visit->graph = run->graph;
 	visit->step = step;
 	visit->now = run->member->now;
+	if (step->verb == JO_CALL)
+	{
+		jo_run_try_again(run);
+		return;
+	}
 	if (step->verb == JO_DELAY)
 		jo_step_delay_due(visit);
+	else if (step->verb == JO_ENTER)
+		jo_step_enter_due(visit);
+	else if (step->verb == JO_APPROVE)
+		jo_step_approve_due(visit);
 	else if (step->verb == JO_WAIT)
 		jo_step_wait_due(visit);
 	else
@@ -397,8 +406,18 @@ offer_resume(JoBatch *batch, JoTask *task)
 static void
 offer_fail(JoBatch *batch, JoTask *task, const JoError *error)
 {
-	jo_run_park(batch, task->run, error,
-				jo_expression_sql(task->expression));
+	Offer	   *offer = task->state;
+	const char *sql = jo_expression_sql(task->expression);
+	Candidate  *candidate = NULL;
+
+	if (task->stage != OFFER_ROUTE)
+		candidate = list_nth(offer->candidates, offer->current);
+
+	/* a goal or an exit rule is not the step's */
+	if (candidate != NULL && candidate->kind == CANDIDATE_BRANCH)
+		jo_run_fail(batch, task->run, error, sql);
+	else
+		jo_run_park(batch, task->run, error, sql);
 }
 
 /*

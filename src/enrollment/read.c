@@ -9,7 +9,9 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "core/leaf.h"
@@ -212,8 +214,8 @@ read_messages(JoBatch *batch, List *members)
  * Read the customers' own rows.  A binding that cannot be read stops the lane
  * (and shows in health) rather than parking everybody.
  */
-static void
-read_profiles(JoBatch *batch, List *members)
+void
+jo_batch_read_profiles(JoBatch *batch, List *members)
 {
 	int			n = list_length(members);
 	JoCustomer *customers = palloc0(n * sizeof(JoCustomer));
@@ -222,7 +224,15 @@ read_profiles(JoBatch *batch, List *members)
 	for (int i = 0; i < n; i++)
 		customers[i].customer_id =
 			((JoMember *) list_nth(members, i))->customer_id;
+	/* with what this transaction's calls have written */
+	PushCopiedSnapshot(batch->snapshot);
+	if (batch->has_called)
+	{
+		CommandCounterIncrement();
+		UpdateActiveSnapshotCommandId();
+	}
 	jo_customer_load(customers, n, &error);
+	PopActiveSnapshot();
 	if (error != NULL)
 	{
 		jo_care_lane_is_at_fault = true;
@@ -255,7 +265,7 @@ jo_batch_read_members(JoBatch *batch)
 	if (batch->members == NIL)
 		return;
 	jo_batch_read_live(batch);
-	read_profiles(batch, batch->members);
+	jo_batch_read_profiles(batch, batch->members);
 }
 
 /* Read a batch's inputs: events and timers. */

@@ -10,5 +10,6 @@
 extern void jo_batch_read(JoBatch *batch);
 extern void jo_batch_read_live(JoBatch *batch);
 extern void jo_batch_read_members(JoBatch *batch);
+extern void jo_batch_read_profiles(JoBatch *batch, List *members);
 
 #endif							/* JO_READ_H */

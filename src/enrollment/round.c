@@ -6,9 +6,11 @@
  * his runs and messages.  A due time before an event's instant comes first; at
  * the same instant the event does.  A round takes the next input of every
  * customer that has one, so customers move in lock-step and share waves, while
- * each customer's own order stays strict.
+ * each customer's own order stays strict.  What runs cause by an input comes
+ * right after it, before everything else (cause.c).
  *
- * For an event: reports about messages, then the live runs (goal, exit rules,
+ * A command goes to the run it is about (command.c), and to nobody else.  For
+ * another event: reports about messages, then the live runs (goal, exit rules,
  * waiting step) until they rest, then the entry rules against the state that
  * results.
  */
@@ -65,10 +67,17 @@ set_now(const JoBatch *batch, JoMember *member, TimestampTz instant)
 static bool
 select_input(JoBatch *batch, JoMember *member)
 {
-	TimestampTz due = next_due(member);
+	TimestampTz due;
 	TimestampTz now;
 
-	member->event = NULL;
+	member->event = jo_cause_next(member);
+	if (member->event != NULL)
+	{
+		member->act = NULL;
+		member->due = JO_NO_TIME;
+		return true;
+	}
+	due = next_due(member);
 	if (member->next_event < list_length(member->events))
 		member->event = list_nth(member->events, member->next_event);
 	member->act = jo_member_next_act(batch, member);
@@ -100,6 +109,9 @@ select_input(JoBatch *batch, JoMember *member)
 	}
 	else if (due != JO_NO_TIME && due <= batch->timer_limit)
 	{
+		/* a call of his has caused events that come before (call.c) */
+		if (member->has_called && batch->clock.is_virtual)
+			return false;
 		if (member->event == NULL && ++member->rounds > ROUNDS_PER_BATCH)
 		{
 			batch->more = true;
@@ -133,8 +145,8 @@ select_inputs(JoBatch *batch)
 }
 
 /* Does a run have to end because its customer's row is gone? */
-static bool
-customer_is_missed(const JoBatch *batch, const JoRun *run)
+bool
+jo_customer_is_missed(const JoBatch *batch, const JoRun *run)
 {
 	return batch->has_binding && !run->member->profile.exists &&
 		!run->graph->survives_customer &&
@@ -165,7 +177,7 @@ offer_to(JoBatch *batch, JoRun *run)
 		return NULL;
 	}
 	run->advances = 0;
-	if (customer_is_missed(batch, run))
+	if (jo_customer_is_missed(batch, run))
 	{
 		run->event_id = member->event != NULL ? member->event->seq : 0;
 		jo_run_end(batch, run, "customer_deleted", true);
@@ -174,9 +186,9 @@ offer_to(JoBatch *batch, JoRun *run)
 	return jo_offer_task(batch, run);
 }
 
-/* Advance every moving run of these members until it is at rest. */
-static void
-advance_moving(JoBatch *batch, List *members)
+/* Tasks for the runs of these members that move. */
+static List *
+advance_tasks(JoBatch *batch, List *members)
 {
 	List	   *tasks = NIL;
 	ListCell   *member_cell;
@@ -198,7 +210,27 @@ advance_moving(JoBatch *batch, List *members)
 				tasks = lappend(tasks, jo_advance_task(batch, run));
 		}
 	}
-	jo_wave_run(batch, tasks);
+	return tasks;
+}
+
+/*
+ * Advance every moving run of these members until it is at rest.  A failure
+ * ends a task, but the run goes on where its step says so.
+ */
+static void
+advance_moving(JoBatch *batch, List *members)
+{
+	List	   *tasks;
+
+	while ((tasks = advance_tasks(batch, members)) != NIL)
+		jo_wave_run(batch, tasks);
+}
+
+static bool
+is_command(const JoEvent *event)
+{
+	return event != NULL && (event->kind == JO_EVENT_KIND_COMMAND ||
+							 event->kind == JO_EVENT_KIND_CAUSED_COMMAND);
 }
 
 static void
@@ -216,6 +248,11 @@ offer_inputs(JoBatch *batch, List *members)
 		if (member->act != NULL)
 		{
 			jo_member_meet_act(batch, member);
+			continue;
+		}
+		if (is_command(member->event))
+		{
+			jo_command_apply(batch, member);
 			continue;
 		}
 		if (member->event == NULL)
@@ -262,13 +299,13 @@ try_entries(JoBatch *batch, List *members)
 
 		if (member->event == NULL)
 			continue;
-		if (member->event->kind == JO_EVENT_KIND_COMMAND)
+		if (is_command(member->event))
 		{
 			tasks = obey(batch, member, tasks);
 			continue;
 		}
 		graphs = jo_graphs_entered_by(member->event->name,
-									  member->event->seq);
+									  member->event->act_seq);
 		foreach(graph_cell, graphs)
 		{
 			JoGraph    *graph = lfirst(graph_cell);

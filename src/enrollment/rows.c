@@ -93,6 +93,11 @@ jo_run_from_row(JoMember *member, TupleTableSlot *slot)
 	run->entry_name = get_text(slot, RUN_ENTRY_NAME);
 	run->event_name = get_text(slot, RUN_EVENT_NAME);
 	run->error = get_json(slot, RUN_ERROR);
+	if (!slot->tts_isnull[RUN_PARENT_VISIT])
+	{
+		run->parent_id = *DatumGetUUIDP(values[RUN_PARENT_ID]);
+		run->parent_visit = DatumGetInt32(values[RUN_PARENT_VISIT]);
+	}
 	run->is_stored = true;
 	run->was_parked = run->state == JO_ENROLLMENT_PARKED;
 	run->tid = slot->tts_tid;
@@ -101,8 +106,8 @@ jo_run_from_row(JoMember *member, TupleTableSlot *slot)
 
 /*
  * The causing event is stored only where a step may need it again: when a
- * message may have to be composed for another channel, or an operator retries
- * a parked run.  A timer falls back on the entry event anyway.
+ * message may have to be composed for another channel, a call is tried again,
+ * or an operator retries a parked run.  A timer falls back on the entry event anyway.
  */
 void
 jo_run_to_row(int lane, const JoRun *run, Datum *values, bool *isnull)
@@ -110,7 +115,7 @@ jo_run_to_row(int lane, const JoRun *run, Datum *values, bool *isnull)
 	bool		keeps_event;
 
 	keeps_event = run->state == JO_ENROLLMENT_SENDING ||
-		run->state == JO_ENROLLMENT_PARKED;
+		run->state == JO_ENROLLMENT_PARKED || run->error != NULL;
 	memset(isnull, false, ROW_COLUMNS * sizeof(bool));
 	put_text(values, isnull, RUN_CUSTOMER_ID, run->member->customer_id);
 	values[RUN_ENROLLMENT_ID] = UUIDPGetDatum(&run->id);
@@ -137,6 +142,10 @@ jo_run_to_row(int lane, const JoRun *run, Datum *values, bool *isnull)
 	put_text(values, isnull, RUN_EVENT_NAME,
 			 keeps_event ? run->event_name : NULL);
 	put_json(values, isnull, RUN_ERROR, run->error);
+	values[RUN_PARENT_ID] = UUIDPGetDatum(&run->parent_id);
+	isnull[RUN_PARENT_ID] = run->parent_visit == 0;
+	values[RUN_PARENT_VISIT] = Int32GetDatum(run->parent_visit);
+	isnull[RUN_PARENT_VISIT] = run->parent_visit == 0;
 }
 
 JoMemory *
@@ -264,4 +273,31 @@ jo_log_to_row(const JoBatch *batch, int segment, const JoLogRow *row,
 	put_text(values, isnull, LOG_CURRENCY, row->currency);
 	put_json(values, isnull, LOG_CONTEXT, row->context);
 	put_json(values, isnull, LOG_DECISION, row->decision);
+}
+
+void
+jo_outcome_to_row(const JoOutcome *outcome, Datum *values, bool *isnull)
+{
+	memset(isnull, false, ROW_COLUMNS * sizeof(bool));
+	values[OUTCOME_COMMAND_ID] = Int64GetDatum(outcome->command_id);
+	values[OUTCOME_AT] = TimestampTzGetDatum(outcome->at);
+	values[OUTCOME_ENROLLMENT_ID] = UUIDPGetDatum(&outcome->enrollment_id);
+	isnull[OUTCOME_ENROLLMENT_ID] = !outcome->has_run;
+	put_text(values, isnull, OUTCOME_STATUS, outcome->status);
+	put_text(values, isnull, OUTCOME_RULE, outcome->rule);
+}
+
+void
+jo_asking_to_row(const JoAsking *asking, Datum *values, bool *isnull)
+{
+	const JoRun *run = asking->run;
+
+	memset(isnull, false, ROW_COLUMNS * sizeof(bool));
+	values[REQUEST_ENROLLMENT_ID] = UUIDPGetDatum(&run->id);
+	values[REQUEST_ASKED_AT] = TimestampTzGetDatum(asking->at);
+	values[REQUEST_JOURNEY_ID] = Int32GetDatum(run->journey_id);
+	values[REQUEST_VERSION] = Int32GetDatum(run->version);
+	values[REQUEST_VISIT] = Int32GetDatum(asking->visit);
+	put_text(values, isnull, REQUEST_CUSTOMER_ID, run->member->customer_id);
+	put_text(values, isnull, REQUEST_STEP, asking->step);
 }

@@ -16,7 +16,8 @@ enum
 	RUN_ENTERED_AT, RUN_ARRIVED_AT, RUN_DUE_AT, RUN_HINT_AT, RUN_JOURNEY_ID, RUN_VERSION,
 	RUN_GENERATION, RUN_VISIT, RUN_LANE, RUN_IS_HOLDOUT, RUN_HAS_MESSAGES,
 	RUN_STATE, RUN_STEP, RUN_KEY, RUN_CONTEXT, RUN_ENTRY_EVENT, RUN_EVENT,
-	RUN_ENTRY_NAME, RUN_EVENT_NAME, RUN_ERROR,
+	RUN_ENTRY_NAME, RUN_EVENT_NAME, RUN_ERROR, RUN_PARENT_ID,
+	RUN_PARENT_VISIT,
 	RUN_COLUMNS,
 	TRIAL_IS_ENDED = RUN_COLUMNS,	/* of trial_enrollment */
 	TRIAL_COLUMNS
@@ -56,6 +57,20 @@ enum
 	LOG_COLUMNS
 };
 
+enum
+{
+	OUTCOME_COMMAND_ID, OUTCOME_AT, OUTCOME_ENROLLMENT_ID, OUTCOME_STATUS,
+	OUTCOME_RULE,
+	OUTCOME_COLUMNS
+};
+
+enum
+{
+	REQUEST_ENROLLMENT_ID, REQUEST_ASKED_AT, REQUEST_JOURNEY_ID,
+	REQUEST_VERSION, REQUEST_VISIT, REQUEST_CUSTOMER_ID, REQUEST_STEP,
+	REQUEST_COLUMNS
+};
+
 /* The most columns any of them has. */
 #define ROW_COLUMNS TRIAL_COLUMNS
 
@@ -74,5 +89,9 @@ extern void jo_message_to_row(int lane, const JoMessage *message,
 							  Datum *values, bool *isnull);
 extern void jo_log_to_row(const JoBatch *batch, int segment,
 						  const JoLogRow *row, Datum *values, bool *isnull);
+extern void jo_asking_to_row(const JoAsking *asking, Datum *values,
+							 bool *isnull);
+extern void jo_outcome_to_row(const JoOutcome *outcome, Datum *values,
+							  bool *isnull);
 
 #endif							/* JO_ROWS_H */

@@ -1,6 +1,7 @@
 /*
  * enrollment/sink_logs.c
- *	  What every sink that writes appends: step log, attempts, withdrawals.
+ *	  What every sink that writes appends: step log, attempts, withdrawals,
+ *	  events that runs caused, outcomes of commands.
  */
 #include "postgres.h"
 
@@ -75,11 +76,69 @@ write_withdrawals(JoBatch *batch)
 	jo_withdrawal_append(batch->lane, withdrawals, n);
 }
 
-/* Append the batch's step log, attempts and withdrawals. */
+/* What the runs of the batch have caused, and it has applied. */
+static void
+write_caused(JoBatch *batch)
+{
+	int			n = list_length(batch->caused);
+	JoEvent    *events;
+
+	if (n == 0)
+		return;
+	events = palloc(n * sizeof(JoEvent));
+	for (int i = 0; i < n; i++)
+		events[i] = *(JoEvent *) list_nth(batch->caused, i);
+	jo_event_append(events, n);
+}
+
+static void
+write_outcomes(JoBatch *batch)
+{
+	JoAppend   *append;
+	ListCell   *cell;
+
+	if (batch->outcomes == NIL)
+		return;
+	append = jo_append_begin(jo_relation_oid("command_outcome"));
+	foreach(cell, batch->outcomes)
+	{
+		Datum		values[ROW_COLUMNS];
+		bool		isnull[ROW_COLUMNS];
+
+		jo_outcome_to_row(lfirst(cell), values, isnull);
+		jo_append_row(append, values, isnull);
+	}
+	jo_append_end(append);
+}
+
+static void
+write_askings(JoBatch *batch)
+{
+	JoAppend   *append;
+	ListCell   *cell;
+
+	if (batch->askings == NIL)
+		return;
+	append = jo_append_begin(jo_relation_oid("approval_request"));
+	foreach(cell, batch->askings)
+	{
+		Datum		values[ROW_COLUMNS];
+		bool		isnull[ROW_COLUMNS];
+
+		jo_asking_to_row(lfirst(cell), values, isnull);
+		jo_append_row(append, values, isnull);
+	}
+	jo_append_end(append);
+}
+
+/* Append the batch's step log, attempts, withdrawals and events. */
 void
 jo_sink_append_logs(JoBatch *batch)
 {
 	write_log(batch);
 	write_attempts(batch);
 	write_withdrawals(batch);
+	write_caused(batch);
+	write_outcomes(batch);
+	write_askings(batch);
 }

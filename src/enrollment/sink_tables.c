@@ -232,11 +232,11 @@ write_position(JoBatch *batch)
 
 	jo_reach_write(batch);
 
-	cursor->applied += batch->nevents;
+	cursor->applied += batch->nevents + batch->ncaused;
 	cursor->entered += batch->entered;
 	cursor->ended += batch->ended;
 	cursor->advances += batch->advances;
 	jo_lane_cursor_append(cursor, MyProcPid);
 }
 
-const JoSink jo_sink_tables = {"tables", write_batch, write_position, NULL};
+const JoSink jo_sink_tables = {"tables", true, write_batch, write_position, NULL};

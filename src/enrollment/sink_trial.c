@@ -123,4 +123,4 @@ overlay_runs(JoBatch *batch, JoMember *member)
 	jo_live_close(live);
 }
 
-const JoSink jo_sink_trial = {"trial", write_batch, NULL, overlay_runs};
+const JoSink jo_sink_trial = {"trial", true, write_batch, NULL, overlay_runs};

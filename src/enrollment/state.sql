@@ -28,7 +28,9 @@ CREATE TABLE journey_orch.enrollment
   event          jsonb,                      -- of the event that caused the arrival; NULL: the entry event
   entry_name     text COLLATE "C" NOT NULL,
   event_name     text COLLATE "C",           -- of "event"
-  error          jsonb,                      -- of a parked run: sqlstate, message, expression, attempts, parked_at
+  error          jsonb,                      -- of a parked run, or a call to be tried again: sqlstate, message, expression, attempts
+  parent_id      uuid,                       -- the run that waits for the end of this one; NULL: none
+  parent_visit   integer,                    -- and at which of its visits
   CONSTRAINT enrollment_state CHECK (state IN ('waiting', 'delayed', 'sending', 'held', 'parked'))
 ) PARTITION BY LIST (lane);
 
@@ -96,7 +98,7 @@ CREATE TABLE journey_orch.step_log
   visit         integer NOT NULL,            -- ordinal of the visit of to_step; of from_step when it ends there
   lane          smallint NOT NULL,
   segment       smallint NOT NULL,
-  outcome       text NOT NULL,               -- entered, refused, advanced, parked, restarted, held, released, moved, ended, converted
+  outcome       text NOT NULL,               -- entered, refused, advanced, parked, restarted, retried, held, released, moved, ended, converted
   customer_id   text COLLATE "C" NOT NULL,
   key           text COLLATE "C",
   from_step     text COLLATE "C",            -- NULL: entry
@@ -109,3 +111,42 @@ CREATE TABLE journey_orch.step_log
   context       jsonb,                       -- what the advance added to context
   decision      jsonb                        -- the values its decisions read
 ) PARTITION BY RANGE (lane, segment);
+
+/* A command of an application or an operator; its event is in the log. */
+CREATE TABLE journey_orch.command
+(
+  command_id  bigint NOT NULL,               -- event_id of its event
+  recorded_at timestamptz NOT NULL,          -- real clock
+  command     text NOT NULL,                 -- enter, leave, approve
+  actor       name NOT NULL,                 -- session user
+  CONSTRAINT command_pkey PRIMARY KEY (command_id)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.command', '');
+
+/* What became of it, by the lane that applied it.  Insert-only.  The index is
+   not unique: a trial must make no worker wait. */
+CREATE TABLE journey_orch.command_outcome
+(
+  command_id    bigint NOT NULL,
+  at            timestamptz NOT NULL,        -- engine clock
+  enrollment_id uuid,                        -- the run it concerned; the oldest of several
+  status        text NOT NULL,               -- entered, left, decided, refused
+  rule          text                         -- that refused; NULL: none did
+);
+CREATE INDEX command_outcome_command_id ON journey_orch.command_outcome (command_id);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.command_outcome', '');
+
+/* A run asks a person.  Insert-only; it is open while the run stands at this
+   visit.  Finds a run by its id. */
+CREATE TABLE journey_orch.approval_request
+(
+  enrollment_id uuid NOT NULL,
+  asked_at      timestamptz NOT NULL,        -- engine clock
+  journey_id    integer NOT NULL,
+  version       integer NOT NULL,
+  visit         integer NOT NULL,
+  customer_id   text COLLATE "C" NOT NULL,
+  step          text COLLATE "C" NOT NULL
+);
+CREATE INDEX approval_request_enrollment_id ON journey_orch.approval_request (enrollment_id);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.approval_request', '');

@@ -10,7 +10,8 @@
  * memory in between).  The batch collects the requests of all runs and answers
  * those for the same expression or template together: that is a wave.
  *
- * An error in an answer never reaches step code: the batch parks the run.
+ * An error in an answer never reaches step code: the batch takes the step's
+ * "on_failure", or parks the run.
  */
 #ifndef JO_STEP_H
 #define JO_STEP_H
@@ -34,11 +35,12 @@ typedef enum JoEnrollmentState
 typedef enum JoVerdict
 {
 	JO_VERDICT_ASK,				/* the value of visit->ask */
+	JO_VERDICT_CALL,			/* the same, and it may write */
 	JO_VERDICT_COMPOSE,			/* the message for channel visit->channel */
 	JO_VERDICT_GO,				/* to visit->next */
 	JO_VERDICT_BLOCK,			/* stay, in visit->state, until visit->due_at */
 	JO_VERDICT_END,				/* the run is over */
-	JO_VERDICT_FAIL				/* park the run with visit->error */
+	JO_VERDICT_FAIL				/* visit->error: as if an answer had raised */
 } JoVerdict;
 
 /* Why a message could be composed or not. */
@@ -80,6 +82,7 @@ typedef struct JoVisit
 	TimestampTz arrival;		/* what local times and dates count from:
 								 * "now", or due time of the timer that moved
 								 * the run here when that was not late */
+	Jsonb	   *context;		/* of the run */
 	bool		is_holdout;
 
 	/* the step's own memory between calls; 0 on arrival */
@@ -103,6 +106,12 @@ typedef struct JoVisit
 	const char *arm;			/* of a split */
 	bool		sends;			/* enqueue what was composed for "channel" */
 	bool		awaits;			/* and stay until it settles */
+	bool		emits;			/* the step's event, with "payload" */
+	bool		enters;			/* the step's journey, with "payload" as
+								 * context, and "key" */
+	bool		asks;			/* a person */
+	Jsonb	   *payload;		/* NULL: {} */
+	char	   *key;			/* or NULL */
 	List	   *outputs;		/* of JoOutput * */
 	bool		converts;
 	bool		has_value;
@@ -120,6 +129,10 @@ extern JoVerdict jo_step_wait(JoVisit *visit);
 extern JoVerdict jo_step_branch(JoVisit *visit);
 extern JoVerdict jo_step_split(JoVisit *visit);
 extern JoVerdict jo_step_update(JoVisit *visit);
+extern JoVerdict jo_step_call(JoVisit *visit);
+extern JoVerdict jo_step_emit(JoVisit *visit);
+extern JoVerdict jo_step_enter(JoVisit *visit);
+extern JoVerdict jo_step_approve(JoVisit *visit);
 extern JoVerdict jo_step_exit(JoVisit *visit);
 
 /* ---- step_due.c: what delay and wait share ---- */
@@ -144,10 +157,35 @@ extern JoVerdict jo_due_fail(JoVisit *visit);
 /* A timer fired while the run stood at the step. */
 extern JoVerdict jo_step_delay_due(JoVisit *visit);
 extern JoVerdict jo_step_wait_due(JoVisit *visit);
+extern JoVerdict jo_step_enter_due(JoVisit *visit);
+extern JoVerdict jo_step_approve_due(JoVisit *visit);
 
 /* The message that a send step waited for has failed on its channel: set the
  * visit up so that jo_step_send() tries the next one. */
 extern void jo_step_send_failed(JoVisit *visit, int channel);
+
+/* The step cannot go on: 22023 with this message. */
+static inline JoVerdict
+jo_visit_fail(JoVisit *visit, const char *message)
+{
+	visit->error = palloc0(sizeof(JoError));
+	strlcpy(visit->error->sqlstate,
+			unpack_sql_state(ERRCODE_INVALID_PARAMETER_VALUE),
+			sizeof(visit->error->sqlstate));
+	visit->error->message = pstrdup(message);
+	return JO_VERDICT_FAIL;
+}
+
+/* Put a value (NULL: null) into the context when the run leaves the step. */
+static inline void
+jo_visit_put(JoVisit *visit, const char *name, Jsonb *value)
+{
+	JoOutput   *output = palloc(sizeof(JoOutput));
+
+	output->name = name;
+	output->value = value;
+	visit->outputs = lappend(visit->outputs, output);
+}
 
 /* True when a condition's answer is true: NULL counts as false. */
 static inline bool

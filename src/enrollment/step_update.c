@@ -17,13 +17,8 @@ jo_step_update(JoVisit *visit)
 		visit->stage = 1;
 	else
 	{
-		JoOutput   *output = palloc(sizeof(JoOutput));
-		const JoAssignment *assignment;
-
-		assignment = &step->u.update.assignments[visit->index];
-		output->name = assignment->name;
-		output->value = visit->isnull ? NULL : DatumGetJsonbP(visit->value);
-		visit->outputs = lappend(visit->outputs, output);
+		jo_visit_put(visit, step->u.update.assignments[visit->index].name,
+					 visit->isnull ? NULL : DatumGetJsonbP(visit->value));
 		visit->index++;
 	}
 

@@ -178,9 +178,10 @@ try_lane(JoBatch *batch)
 	batch->sink->write(batch);
 }
 
-/* Run the touched customers of one lane; returns how many advances. */
+/* Run the touched customers of one lane; returns how many advances.  *called
+ * becomes true when calls may have caused events. */
 static int
-run_lane_here(int lane, TimestampTz until)
+run_lane_here(int lane, TimestampTz until, bool *called)
 {
 	JoBatch		batch;
 	MemoryContext caller = CurrentMemoryContext;
@@ -192,6 +193,7 @@ run_lane_here(int lane, TimestampTz until)
 	jo_batch_with_caches(&batch, try_lane);
 	MemoryContextSwitchTo(caller);
 	advances = batch.advances;
+	*called |= batch.has_called;
 	MemoryContextDelete(batch.context);
 	return advances;
 }
@@ -205,6 +207,7 @@ journey_orch_run_here(PG_FUNCTION_ARGS)
 	TimestampTz until = PG_ARGISNULL(0) ? JO_NO_TIME :
 	PG_GETARG_TIMESTAMPTZ(0);
 	int64		advances = 0;
+	bool		called;
 
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
@@ -212,14 +215,22 @@ journey_orch_run_here(PG_FUNCTION_ARGS)
 				 errmsg("run_here() needs a READ COMMITTED transaction")));
 	if (!jo_leaf_exists())
 		PG_RETURN_INT64(0);
-	for (int lane = 0; lane < JO_LANES; lane++)
+	if (jo_event_cause != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("run_here() cannot be used in a call step")));
+	do
 	{
-		/* see what this transaction wrote, in earlier lanes too */
-		CommandCounterIncrement();
-		PushActiveSnapshot(GetLatestSnapshot());
-		advances += run_lane_here(lane, until);
-		PopActiveSnapshot();
-	}
+		called = false;
+		for (int lane = 0; lane < JO_LANES; lane++)
+		{
+			/* see what this transaction wrote, in earlier lanes too */
+			CommandCounterIncrement();
+			PushActiveSnapshot(GetLatestSnapshot());
+			advances += run_lane_here(lane, until, &called);
+			PopActiveSnapshot();
+		}
+	} while (called);
 	CommandCounterIncrement();
 	PG_RETURN_INT64(advances);
 }

@@ -94,6 +94,8 @@ answer(JoBatch *batch, List *asking, JoRequest request)
 	}
 	if (n > 0 && request == JO_REQUEST_VALUE)
 		answer_values(batch, tasks, n);
+	else if (n > 0 && request == JO_REQUEST_CALL)
+		jo_call(batch, tasks, n);
 	else if (n > 0 && batch->care == NULL)
 		answer_messages(batch, tasks, n);
 	else
@@ -148,6 +150,7 @@ jo_wave_run(JoBatch *batch, List *tasks)
 		if (asking == NIL)
 			break;
 		answer(batch, asking, JO_REQUEST_VALUE);
+		answer(batch, asking, JO_REQUEST_CALL);
 		answer(batch, asking, JO_REQUEST_MESSAGE);
 		tasks = keep_answered(batch, asking);
 	}

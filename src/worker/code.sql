@@ -126,6 +126,7 @@ CROSS JOIN LATERAL (
   SELECT pg_catalog.count(*) AS events, pg_catalog.min(e.recorded_at) AS oldest
   FROM journey_orch.event e
   WHERE e.lane = owner.lane
+    AND e.kind NOT BETWEEN 'A' AND 'Z'
     AND e.xid >= COALESCE(pg_catalog.pg_snapshot_xmin(newest.s1), '0'::xid8)
     AND pg_catalog.pg_visible_in_snapshot(e.xid, newest.s1) IS NOT TRUE
     AND (pg_catalog.pg_visible_in_snapshot(e.xid, newest.s2) AND e.seq <= newest.seq) IS NOT TRUE) pending;

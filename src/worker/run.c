@@ -196,6 +196,11 @@ journey_orch_run(PG_FUNCTION_ARGS)
 			if (budget > 0 &&
 				result.events + result.timers + result.advances > 0)
 				budget--;
+			if (result.called)
+			{
+				memset(is_done, 0, sizeof(is_done));
+				open = JO_LANES;
+			}
 			if (!result.more)
 			{
 				is_done[lane] = true;

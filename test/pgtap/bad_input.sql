@@ -45,6 +45,8 @@ INSERT INTO good_call VALUES
   ('claim', '''email'', ''me''', true), ('ack', '1', true), ('nack', '1, gen_random_uuid(), ''no''', true),
   ('extend', '1, ''1 minute''', true), ('report', 'gen_random_uuid(), ''delivered''', true), ('report_many', '''[]''', true),
   ('wait_for_messages', '''{email}'', ''1 s'', NULL', false),
+  ('enter', '''j'', ''1''', true), ('leave', '''j'', ''1''', true), ('command_status', '1', false),
+  ('approve', 'gen_random_uuid(), ''yes''', true), ('approve_many', '''{}'', ''yes''', true),
   ('run', '', true), ('run_here', '', true), ('settle', '', false), ('start_worker', '', false), ('stop_worker', '', false),
   ('health', '', false), ('verify', '', false), ('maintain', '', false);
 
@@ -188,6 +190,16 @@ INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('run_here', '''soon''', '22007', 'soon', false), ('settle', 'NULL', '22004', 'timeout', false), ('settle', '''178000000 years''', '22008', 'out of range|timeout', false),
   ('start_worker', '1', '42883', 'start_worker', true), ('stop_worker', '1', '42883', 'stop_worker', true), ('health', '1', '42883', 'health', true),
   ('maintain', '1', '42883', 'maintain', true),
+  ('enter', 'NULL, ''1''', '22004', '"journey"', false), ('enter', '''j'', NULL', '22004', '"customer"', false), ('enter', '''nope'', ''1''', '42704', '"nope"', true), ('enter', '''j'', ''''', '22023', '"customer"', false),
+  ('enter', '''j'', repeat(''c'', 1001)', '22023', '"customer".* 1000', false), ('enter', '''j'', ''1'', ''[]''', '22023', '"context"', false), ('enter', '''j'', ''1'', ''1''', '22023', '"context"', false), ('enter', '''j'', ''1'', ''{''', '22P02', 'json', false),
+  ('enter', '''j'', ''1'', ''{}'', ''''', '22023', '"key"', false), ('enter', '''j'', ''1'', ''{}'', repeat(''k'', 1001)', '22023', '"key".* 1000', false), ('enter', '''j'', ''1'', ''{}'', NULL, ''''', '22023', '"idempotency_key"', false),
+  ('enter', '''j'', ''1'', ''{"a": 2}'', NULL, ''used''', 'JO004', '"used"', true),
+  ('leave', 'NULL, ''1''', '22004', '"journey"', false), ('leave', '''j'', NULL', '22004', '"customer"', false), ('leave', '''nope'', ''1''', '42704', '"nope"', true), ('leave', '''j'', ''1'', ''''', '22023', '"key"', false),
+  ('leave', '''j'', ''1'', NULL, ''Because!''', '22023', '"Because!"', true), ('leave', '''j'', ''1'', NULL, ''''', '22023', '"reason"', true), ('leave', '''j'', ''1'', NULL, ''goal''', '22023', '"goal"', true), ('leave', '''j'', ''1'', NULL, repeat(''r'', 64)', '22023', '"reason"', true),
+  ('command_status', 'NULL', '22004', '"id"', false), ('command_status', '0', '42704', 'command 0', true), ('command_status', '-9223372036854775808', '42704', '-9223372036854775808', true),
+  ('approve', 'NULL, ''yes''', '22004', '"enrollment_id"', false), ('approve', 'gen_random_uuid(), NULL', '22004', '"decision"', false), ('approve', 'gen_random_uuid(), ''yes''', '42704', 'asks nobody', true), ('approve', '''x'', ''yes''', '22P02', 'uuid', false),
+  ('approve', 'gen_random_uuid(), ''yes'', repeat(''n'', 10001)', '22023', '"note".* 10000', false),
+  ('approve_many', 'NULL, ''yes''', '22004', '"enrollment_ids"', false), ('approve_many', '''{}'', NULL', '22004', '"decision"', false), ('approve_many', '''{NULL}'', ''yes''', '22004', 'contain NULL', false), ('approve_many', 'ARRAY[gen_random_uuid()], ''yes''', '42704', 'asks nobody', true),
   ('verify', 'NULL', '22004', 'NULL', true), ('verify', '''nope''', '22023', '"nope"', true), ('verify', '''''', '22023', '""', true);
 
 BEGIN;
@@ -204,7 +216,7 @@ SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p LEFT JOIN good_call 
 -- Something to refuse: a channel, a template, a topic, a draft, a used key.
 SELECT journey_orch.bind_customer('person', 'id'), journey_orch.set_channel('email', 'customer.email'), journey_orch.set_template('hello', 'email', 'Hi') \gset _
 SELECT journey_orch.define('{"journey": "j", "entry": {"on": "x", "reentry": {"policy": "any"}}, "start": "a", "steps": {"a": {"exit": "done"}}}') \gset _
-SELECT journey_orch.set_clock('2026-01-01 00:00+00'), journey_orch.emit('x', '1', '{"a": 1}', idempotency_key => 'used') \gset _
+SELECT journey_orch.set_clock('2026-01-01 00:00+00'), journey_orch.emit('x', '1', '{"a": 1}', idempotency_key => 'used'), journey_orch.enter('j', '1', '{"a": 1}', idempotency_key => 'used') AS entered \gset _
 
 SELECT try_case(refusal) FROM refusal ORDER BY n;
 

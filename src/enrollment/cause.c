@@ -1,0 +1,144 @@
+/*
+ * enrollment/cause.c
+ *	  Events that runs cause: an emit step's event, a command to another run.
+ *
+ * Such an event is the customer's next input.  It is applied by the batch that
+ * causes it, right after the input under way and at the same instant, so that
+ * the result depends neither on how batches are cut nor on how far a virtual
+ * clock was advanced.  The sink appends it to the log as applied.
+ *
+ * Time does not pass meanwhile, so runs that cause each other could go on for
+ * ever.  Two bounds stop them: how deep causes are nested (also through an
+ * author's own tables: capture keeps the depth in the log), and how many events
+ * one input of a customer may cause.  The run that meets a bound ends with
+ * reason "spin".
+ */
+#include "postgres.h"
+
+#include "core/lane.h"
+#include "enrollment/batch.h"
+
+/* Runs that cause each other before they are taken to be spinning. */
+#define DEPTH_LIMIT 32
+
+/* Events that one input of a customer may cause. */
+#define CAUSED_LIMIT 1000
+
+/* Depth of the input under way; a timer begins anew: time has passed. */
+static int
+current_depth(const JoMember *member)
+{
+	return member->event != NULL ? member->event->depth : 0;
+}
+
+/* May the member's input under way cause nothing more? */
+bool
+jo_cause_is_spinning(const JoMember *member)
+{
+	return current_depth(member) >= DEPTH_LIMIT ||
+		member->ncaused >= CAUSED_LIMIT;
+}
+
+/* Depth of what a run of this member causes now. */
+int
+jo_cause_depth(const JoMember *member)
+{
+	return current_depth(member) + 1;
+}
+
+static int64
+draw_ticket(JoBatch *batch)
+{
+	if (batch->tickets_left == 0)
+	{
+		batch->next_ticket = jo_event_ticket(JO_TICKET_BLOCK);
+		batch->tickets_left = JO_TICKET_BLOCK;
+	}
+	batch->tickets_left--;
+	return batch->next_ticket++;
+}
+
+/*
+ * What identifies an event that is not in the log yet: the same in every
+ * computation, unlike its ticket, and unlike any ticket negative.  A visit of a
+ * run causes one event of a name.
+ */
+static int64
+identity_of(const JoRun *run, const char *name)
+{
+	char	   *cause = psprintf("%d %s", run->visit, name);
+	int			length = strlen(cause);
+	char	   *bytes = palloc(sizeof(pg_uuid_t) + length);
+
+	memcpy(bytes, &run->id, sizeof(pg_uuid_t));
+	memcpy(bytes + sizeof(pg_uuid_t), cause, length);
+	return (int64) (jo_lane_hash(bytes, sizeof(pg_uuid_t) + length) |
+					UINT64CONST(0x8000000000000000));
+}
+
+static void
+cause(JoBatch *batch, const JoRun *run, char kind, const char *name,
+	  Jsonb *payload, int deeper)
+{
+	JoMember   *member = run->member;
+	JoEvent    *event = palloc0(sizeof(JoEvent));
+
+	event->seq = draw_ticket(batch);
+	event->act_seq = member->event != NULL ? member->event->act_seq :
+		event->seq;
+	event->identity = identity_of(run, name);
+	event->instant = member->now;
+	event->kind = kind;
+	event->customer_id = member->customer_id;
+	event->name = pstrdup(name);
+	event->payload = payload;
+	event->depth = Max(current_depth(member) + deeper, 0);
+	member->caused = lappend(member->caused, event);
+	member->ncaused++;
+	batch->caused = lappend(batch->caused, event);
+	batch->ncaused++;
+}
+
+/* A run emits an event. */
+void
+jo_cause_event(JoBatch *batch, const JoRun *run, const char *name,
+			   Jsonb *payload)
+{
+	cause(batch, run, JO_EVENT_KIND_CAUSED_EVENT, name, payload, 1);
+}
+
+/* A run commands another of the customer's to begin. */
+void
+jo_cause_command(JoBatch *batch, const JoRun *run, const char *name,
+				 Jsonb *payload)
+{
+	cause(batch, run, JO_EVENT_KIND_CAUSED_COMMAND, name, payload, 1);
+}
+
+/*
+ * A run tells another, which waits for it or which it waits for, that it has
+ * ended.  It goes back up the way an enter step came down, and is never
+ * refused: every one of them answers an enter step that was counted.
+ */
+void
+jo_cause_notice(JoBatch *batch, const JoRun *run, const char *name,
+				Jsonb *payload)
+{
+	cause(batch, run, JO_EVENT_KIND_CAUSED_COMMAND, name, payload, -1);
+}
+
+/* The next event that the member's runs have caused, or NULL. */
+JoEvent *
+jo_cause_next(JoMember *member)
+{
+	JoEvent    *event;
+
+	if (member->caused == NIL)
+	{
+		member->ncaused = 0;
+		return NULL;
+	}
+	event = linitial(member->caused);
+	member->caused = list_delete_first(member->caused);
+	return event;
+}
