@@ -1,16 +1,18 @@
 #!/bin/bash
-# scripts/packages.sh: install the Debian packages that check, demo and bench
-# need.  Does nothing when they are there; says what is missing when it may not
-# install them.
+# scripts/packages.sh [check]: install the Debian packages that demo and bench
+# need, with "check" also those of the tests.  Does nothing when they are there;
+# says what is missing when it may not install them.
 set -euo pipefail
 
-wanted=(gcc make perl libipc-run-perl postgresql-15 postgresql-server-dev-15
-	postgresql-15-cron postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl
-	pg-bsd-indent graphviz)
+wanted=(gcc make perl postgresql-15 postgresql-server-dev-15 postgresql-15-cron)
+tools=(libipc-run-perl postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl
+	pg-bsd-indent graphviz python3 tzdata)
 
 # Debian's, unless another Node.js is there.
-command -v node >/dev/null || wanted+=(nodejs)
-command -v npm >/dev/null || wanted+=(npm)
+command -v node >/dev/null || tools+=(nodejs)
+command -v npm >/dev/null || tools+=(npm)
+
+[ "${1:-}" != check ] || wanted+=("${tools[@]}")
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 	echo "packages: not a Debian system; taking what is installed" >&2

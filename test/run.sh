@@ -246,7 +246,7 @@ copy_tree()
 	chmod -R a+rX "$work/tree"
 }
 
-"$top/scripts/packages.sh"
+"$top/scripts/packages.sh" check
 [ -n "${TMPDIR:-}" ] || ! memory_is_there || export TMPDIR=/dev/shm
 private_begin
 trap clean_up EXIT
