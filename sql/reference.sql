@@ -65,6 +65,10 @@ SELECT journey_orch.stop('spring', inflight => 'exit');
 
 SELECT journey_orch.archive('spring');
 
+SELECT journey_orch.approve_version('after_sale', 1, 'looks good to me');
+
+SELECT journey_orch.approve_template('thanks', 'email', version => 1);
+
 SELECT journey_orch.definition('after_sale')->'entry' AS entry;
 
 SELECT journey_orch.mermaid('after_sale');

@@ -39,13 +39,17 @@ enum
 	Anum_body,
 	Anum_html,
 	Anum_headers,
-	Anum_owner
+	Anum_owner,
+	Anum_created_at,
+	Anum_created_by,
+	Anum_approved_by
 };
 
 typedef struct FamilyKey
 {
 	const char *name;
 	const char *channel;
+	bool		approved;		/* approved versions come first */
 } FamilyKey;
 
 /* One locale of a family. */
@@ -74,7 +78,8 @@ hash_family(FamilyKey key)
 static inline bool
 is_same_family(FamilyKey a, FamilyKey b)
 {
-	return strcmp(a.name, b.name) == 0 && strcmp(a.channel, b.channel) == 0;
+	return a.approved == b.approved && strcmp(a.name, b.name) == 0 &&
+		strcmp(a.channel, b.channel) == 0;
 }
 
 #define SH_PREFIX family
@@ -100,6 +105,7 @@ void
 jo_content_init(void)
 {
 	jo_cache_register(&template_cache);
+	jo_review_init();
 }
 
 void
@@ -149,11 +155,13 @@ read_row(TupleTableSlot *slot)
 	row->html = slot_text(slot, Anum_html);
 	row->headers = DatumGetJsonbPCopy(slot_getattr(slot, Anum_headers, &isnull));
 	row->owner = DatumGetObjectId(slot_getattr(slot, Anum_owner, &isnull));
+	(void) slot_getattr(slot, Anum_approved_by, &isnull);
+	row->is_approved = !isnull;
 	return row;
 }
 
 List *
-jo_template_read(const char *name, const char *channel)
+jo_template_read(const char *name, const char *channel, bool approved)
 {
 	Relation	table = table_open(jo_relation_oid("message_template"), AccessShareLock);
 	Relation	index = index_open(jo_relation_oid("message_template_pkey"), AccessShareLock);
@@ -176,13 +184,13 @@ jo_template_read(const char *name, const char *channel)
 	/* In order of locale and version: the last of a locale is the current. */
 	while (index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
-		char	   *locale = slot_text(slot, Anum_locale);
+		JoTemplateRow *row = read_row(slot);
 		JoTemplateRow *last = rows == NIL ? NULL : llast(rows);
 
-		if (last != NULL && strcmp(last->locale, locale) == 0)
-			llast(rows) = read_row(slot);
-		else
-			rows = lappend(rows, read_row(slot));
+		if (last == NULL || strcmp(last->locale, row->locale) != 0)
+			rows = lappend(rows, row);
+		else if (!approved || row->is_approved || !last->is_approved)
+			llast(rows) = row;
 	}
 
 	index_endscan(scan);
@@ -196,9 +204,9 @@ jo_template_read(const char *name, const char *channel)
 /* ---- finding ---- */
 
 static Family *
-get_family(const char *name, const char *channel)
+get_family(const char *name, const char *channel, bool approved)
 {
-	FamilyKey	key = {name, channel};
+	FamilyKey	key = {name, channel, approved};
 	Family	   *family = family_lookup(families, key);
 	MemoryContext oldcontext;
 	List	   *rows;
@@ -209,7 +217,7 @@ get_family(const char *name, const char *channel)
 		return family;
 
 	oldcontext = MemoryContextSwitchTo(jo_cache_context(&template_cache));
-	rows = jo_template_read(name, channel);
+	rows = jo_template_read(name, channel, approved);
 	key.name = pstrdup(name);
 	key.channel = pstrdup(channel);
 	family = family_insert(families, key, &found);
@@ -247,10 +255,11 @@ get_template(Member *member)
 	return member->template;
 }
 
-JoTemplate *
-jo_template_find(const char *name, const char *channel, const char *locale)
+static JoTemplate *
+find_template(const char *name, const char *channel, const char *locale,
+			  bool approved)
 {
-	Family	   *family = get_family(name, channel);
+	Family	   *family = get_family(name, channel, approved);
 	char	   *wanted;
 
 	if (family->nmembers == 0)
@@ -273,6 +282,19 @@ jo_template_find(const char *name, const char *channel, const char *locale)
 		last = strrchr(wanted, '-');
 		*(last != NULL ? last : wanted) = '\0';
 	}
+}
+
+JoTemplate *
+jo_template_find(const char *name, const char *channel, const char *locale)
+{
+	return find_template(name, channel, locale, jo_require_review);
+}
+
+JoTemplate *
+jo_template_find_newest(const char *name, const char *channel,
+						const char *locale)
+{
+	return find_template(name, channel, locale, false);
 }
 
 int

@@ -43,7 +43,8 @@ COMMENT ON FUNCTION journey_orch.render(text, text, jsonb, jsonb, text, text) IS
 CREATE OR REPLACE VIEW journey_orch.template AS
 SELECT t.name, t.channel, t.locale, t.version,
        t.version = pg_catalog.max(t.version) OVER (PARTITION BY t.name, t.channel, t.locale) AS is_current,
-       t.subject, t.body, t.html, t.headers, t.owner, t.created_at
+       t.subject, t.body, t.html, t.headers, t.owner, t.created_at,
+       t.created_by, t.approved_by, t.approved_at, t.approval_note
 FROM journey_orch.message_template AS t;
 REVOKE ALL ON journey_orch.template FROM PUBLIC;
 GRANT SELECT ON journey_orch.template TO journey_orch_analyst, journey_orch_author, journey_orch_operator;
@@ -52,10 +53,30 @@ COMMENT ON COLUMN journey_orch.template.name IS 'Name of the template.';
 COMMENT ON COLUMN journey_orch.template.channel IS 'Channel it is written for.';
 COMMENT ON COLUMN journey_orch.template.locale IS 'Locale in canonical form, such as fr-CA; the empty string is the default locale.';
 COMMENT ON COLUMN journey_orch.template.version IS '1, 2, 3 … of name, channel and locale; a version never changes.';
-COMMENT ON COLUMN journey_orch.template.is_current IS 'True for the version that is rendered.';
+COMMENT ON COLUMN journey_orch.template.is_current IS 'True for the newest version, which is rendered; under journey_orch.require_review the newest approved one is.';
 COMMENT ON COLUMN journey_orch.template.subject IS 'Subject with its holes, or NULL.';
 COMMENT ON COLUMN journey_orch.template.body IS 'Text part with its holes.';
 COMMENT ON COLUMN journey_orch.template.html IS 'HTML part with its holes, or NULL.';
 COMMENT ON COLUMN journey_orch.template.headers IS 'Object of header values with their holes.';
 COMMENT ON COLUMN journey_orch.template.owner IS 'Role with whose rights the holes run.';
 COMMENT ON COLUMN journey_orch.template.created_at IS 'Real time at which the version was declared.';
+COMMENT ON COLUMN journey_orch.template.created_by IS 'Session user who declared it.';
+COMMENT ON COLUMN journey_orch.template.approved_by IS 'Session user who approved it; NULL: nobody.';
+COMMENT ON COLUMN journey_orch.template.approved_at IS 'Real time of the approval.';
+COMMENT ON COLUMN journey_orch.template.approval_note IS 'What the approver noted.';
+
+CREATE OR REPLACE FUNCTION journey_orch.approve_template(
+  name text,
+  channel text,
+  note text DEFAULT NULL,
+  locale text DEFAULT NULL,
+  version integer DEFAULT NULL)
+RETURNS integer
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_approve_template';
+REVOKE ALL ON FUNCTION journey_orch.approve_template(text, text, text, text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.approve_template(text, text, text, text, integer)
+  TO journey_orch_author, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.approve_template(text, text, text, text, integer) IS
+'The second person''s approval of a version of a template (the current one unless given); returns its number. Refused to its author.';

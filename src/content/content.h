@@ -16,14 +16,29 @@ extern void jo_template_cache_begin(void);
 extern void jo_template_cache_end(void);
 
 /*
+ * Setting journey_orch.require_review: nothing is published, and no template is
+ * sent, that a second person has not approved.
+ */
+extern bool jo_require_review;
+
+/* Raises 42501 when the session user is the author of "what". */
+extern void jo_review_ensure_second(const char *author, const char *what);
+
+/*
  * The current version for (name, channel), at "locale", else at the locale
  * shortened subtag by subtag to its language ("zh-Hant-TW", "zh-Hant", "zh"),
  * else at the default locale; NULL when there is none.  "locale" may be NULL.
  * Valid until jo_template_cache_end().  A template that no longer compiles is
- * found, and its rendering gives every run the error.
+ * found, and its rendering gives every run the error.  Under review it is the
+ * newest that was approved; where none was, the newest.
  */
 extern JoTemplate *jo_template_find(const char *name, const char *channel,
 									const char *locale);
+
+/* The same, approved or not. */
+extern JoTemplate *jo_template_find_newest(const char *name,
+										   const char *channel,
+										   const char *locale);
 
 /* One rendered message.  Strings in CurrentMemoryContext; NULL: no such part. */
 typedef struct JoRendered

@@ -231,7 +231,8 @@ journey_orch_render(PG_FUNCTION_ARGS)
 	foreach(cell, channels)
 	{
 		const char *channel = lfirst(cell);
-		JoTemplate *template = jo_template_find(name, channel, locale);
+		JoTemplate *template = jo_template_find_newest(name, channel,
+													   locale);
 		JoRendered	rendered;
 
 		if (template == NULL)

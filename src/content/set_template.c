@@ -172,7 +172,7 @@ find_current(const JoTemplateRow *row)
 {
 	ListCell   *cell;
 
-	foreach(cell, jo_template_read(row->name, row->channel))
+	foreach(cell, jo_template_read(row->name, row->channel, false))
 	{
 		JoTemplateRow *other = lfirst(cell);
 
@@ -212,8 +212,8 @@ write_row(const JoTemplateRow *row)
 	SPI_connect();
 	SPI_execute_with_args("INSERT INTO journey_orch.message_template"
 						  " (name, channel, locale, version, subject, body, html,"
-						  " headers, owner, created_at)"
-						  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp())",
+						  " headers, owner, created_at, created_by)"
+						  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp(), session_user)",
 						  9, types, values, nulls, false, 0);
 	SPI_finish();
 	jo_run_as_end(&saved);

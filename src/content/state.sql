@@ -1,7 +1,7 @@
 /* content: message templates */
 
-/* A template of one channel and locale; versions never change, the highest is
-   current. */
+/* A template of one channel and locale; what a version says never changes, the
+   highest is current. */
 CREATE TABLE journey_orch.message_template
 (
   name       text NOT NULL,
@@ -14,6 +14,10 @@ CREATE TABLE journey_orch.message_template
   headers    jsonb NOT NULL,
   owner      regrole NOT NULL,               -- holes run with these rights
   created_at timestamptz NOT NULL,
+  created_by name NOT NULL,                  -- session user
+  approved_by name,                          -- session user; NULL: not approved
+  approved_at timestamptz,
+  approval_note text,
   CONSTRAINT message_template_pkey PRIMARY KEY (name, channel, locale, version)
 );
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.message_template', '');

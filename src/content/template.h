@@ -23,6 +23,7 @@ typedef struct JoTemplateRow
 	char	   *html;			/* or NULL */
 	Jsonb	   *headers;
 	Oid			owner;
+	bool		is_approved;
 } JoTemplateRow;
 
 /* How a hole's value becomes text. */
@@ -105,8 +106,13 @@ extern char *jo_locale_canonical(const char *locale);
 
 /*
  * The current version of every locale of a template in a channel, read with
- * the latest snapshot: list of JoTemplateRow in CurrentMemoryContext.
+ * the latest snapshot: list of JoTemplateRow in CurrentMemoryContext.  With
+ * "approved" the newest approved one, where there is one.
  */
-extern List *jo_template_read(const char *name, const char *channel);
+extern List *jo_template_read(const char *name, const char *channel,
+							  bool approved);
+
+/* review.c */
+extern void jo_review_init(void);
 
 #endif							/* JO_TEMPLATE_H */

@@ -162,6 +162,8 @@ publish(const Publishing *publication, const JoAct *act)
 	if (publication->is_preview)
 		return publication->existing == EXISTING_FUTURE ? 0 :
 			jo_existing_customers(graph, PG_INT64_MAX, false, jo_clock_now());
+	jo_ensure_approved(publication->name, &publication->journey,
+					   publication->version, graph);
 	if (!is_change(publication, act))
 	{
 		ereport(NOTICE,

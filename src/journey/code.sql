@@ -26,6 +26,17 @@ GRANT EXECUTE ON FUNCTION journey_orch.define(jsonb) TO journey_orch_author;
 COMMENT ON FUNCTION journey_orch.define(jsonb) IS
   'Stores a definition as a new version of its journey and returns the number; a definition that is stored already returns its version.';
 
+CREATE OR REPLACE FUNCTION journey_orch.approve_version(journey text, version integer, note text DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_approve_version';
+REVOKE ALL ON FUNCTION journey_orch.approve_version(text, integer, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.approve_version(text, integer, text) TO journey_orch_author,
+  journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.approve_version(text, integer, text) IS
+  'The second person''s approval of a version of a journey. Refused to its author.';
+
 CREATE OR REPLACE FUNCTION journey_orch.definition(journey text, version integer DEFAULT NULL)
 RETURNS jsonb
 LANGUAGE C STABLE
@@ -119,7 +130,10 @@ CREATE OR REPLACE VIEW journey_orch.journey_definition AS
     v.created_at,
     v.created_by,
     p.published_at,
-    v.definition
+    v.definition,
+    v.approved_by,
+    v.approved_at,
+    v.approval_note
   FROM journey_orch.journey j
     JOIN journey_orch.journey_version v USING (journey_id)
     LEFT JOIN LATERAL (
@@ -151,3 +165,6 @@ COMMENT ON COLUMN journey_orch.journey_definition.created_at IS 'When define() s
 COMMENT ON COLUMN journey_orch.journey_definition.created_by IS 'Session user who stored it.';
 COMMENT ON COLUMN journey_orch.journey_definition.published_at IS 'When it was last published (engine clock); NULL: never.';
 COMMENT ON COLUMN journey_orch.journey_definition.definition IS 'The definition.';
+COMMENT ON COLUMN journey_orch.journey_definition.approved_by IS 'Session user who approved the version; NULL: nobody.';
+COMMENT ON COLUMN journey_orch.journey_definition.approved_at IS 'Real time of the approval.';
+COMMENT ON COLUMN journey_orch.journey_definition.approval_note IS 'What the approver noted.';

@@ -12,7 +12,7 @@ CREATE TABLE journey_orch.journey
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.journey', '');
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.journey_journey_id_seq', '');
 
-/* A version never changes. */
+/* What a version says never changes. */
 CREATE TABLE journey_orch.journey_version
 (
   journey_id     integer NOT NULL,
@@ -20,7 +20,10 @@ CREATE TABLE journey_orch.journey_version
   definition     jsonb NOT NULL,
   canonical_hash bytea NOT NULL,             -- SHA-256 of the canonical form: its identity
   created_at     timestamptz NOT NULL,
-  created_by     name NOT NULL,
+  created_by     name NOT NULL,              -- session user
+  approved_by    name,                       -- session user; NULL: not approved
+  approved_at    timestamptz,                -- real clock
+  approval_note  text,
   CONSTRAINT journey_version_pkey PRIMARY KEY (journey_id, version),
   CONSTRAINT journey_version_hash UNIQUE (journey_id, canonical_hash),
   CONSTRAINT journey_version_journey FOREIGN KEY (journey_id) REFERENCES journey_orch.journey

@@ -56,4 +56,12 @@ extern void jo_insert_publication(const JoStoredJourney *journey,
 								  const char *act, int32 version, int64 seq,
 								  Jsonb *policy, TimestampTz at);
 
+/*
+ * review.c: under journey_orch.require_review, raise 55000 unless the version
+ * and the templates that its graph sends are approved.
+ */
+extern void jo_ensure_approved(const char *name,
+							   const JoStoredJourney *journey, int32 version,
+							   const JoGraph *graph);
+
 #endif							/* JO_STORE_H */

@@ -85,6 +85,8 @@ INSERT INTO contract VALUES
   ('resume', '{journey,rate}'),
   ('stop', '{journey,inflight}'),
   ('archive', '{journey}'),
+  ('approve_version', '{journey,version,note}'),
+  ('approve_template', '{name,channel,note,locale}'),
   ('set_template', '{name,channel,body,subject,html,locale,headers}'),
   ('bind_customer', '{relation,id_sql,timezone_sql,locale_sql}'),
   ('watch', '{relation,event,customer_sql,operations,condition_sql,payload_sql,columns}'),
