@@ -120,6 +120,7 @@ INSERT INTO shop.vector VALUES
   ('week_before',      'Europe/Berlin', '2026-02-27 12:00+00', '{"until": "date ''1990-03-05''", "offset": "-7 days", "at": "09:00", "past": "next"}', '2027-02-26 08:00+00'),
   ('month_end',        'UTC', '2026-04-01 12:00+00', '{"until": "date ''2026-01-31''", "every": "1 month", "past": "next"}', '2026-04-30 00:00+00'),
   ('month_end_leap',   'UTC', '2026-02-15 12:00+00', '{"until": "date ''2026-01-31''", "every": "1 month", "past": "next"}', '2026-02-28 00:00+00'),
+  ('month_end_1990',   'UTC', '2026-02-01 12:00+00', '{"until": "timestamp ''1990-03-30 10:30''", "every": "1 month", "past": "next"}', '2026-02-28 10:30+00'),
   ('every_24_hours',   'America/New_York', '2026-03-10 10:00:01+00', '{"until": "timestamptz ''2026-03-01 10:00+00''", "every": "24 hours", "past": "next"}', '2026-03-11 10:00+00'),
   ('every_day',        'America/New_York', '2026-03-10 10:00:01+00', '{"until": "timestamptz ''2026-03-01 10:00+00''", "every": "1 day", "past": "next"}', '2026-03-11 09:00+00'),
   ('every_second',     'America/New_York', '2026-03-10 10:00:00.5+00', '{"until": "timestamptz ''1800-03-01 10:00+00''", "every": "1 second", "past": "next"}', '2026-03-10 10:00:01+00'),
@@ -271,5 +272,15 @@ SELECT journey, to_step, (decision -> 'late' ->> 'due_at')::timestamptz = :'star
     abs((decision -> 'late' ->> 'seconds')::numeric - extract(epoch FROM clock - :'start'::timestamptz) + 3600) < 0.001 AS late_by,
     due_at > clock + interval '1 day' AS counts_from_now, decision -> 'passed' AS passed
   FROM shop.log WHERE journey IN ('late', 'in_time') AND outcome IN ('entered', 'advanced') ORDER BY journey, visit;
+
+-- In pictures and views every way out is seen; one that ends the run has no arrow.
+SELECT journey_orch.define('{"journey": "picture", "entry": {"on": "seen"}, "start": "a", "steps": {
+  "a": {"delay": {"for": "1 day", "at": "09:00", "weekdays": ["sunday", "monday"], "jitter": "1 hour"}, "next": "b"},
+  "b": {"delay": {"until": "customer.trial_ends_at", "offset": "-3 days", "past": {"skip_to": "d"}, "missing": "exit"}, "next": "c"},
+  "c": {"wait": {"for": [{"on": "bought", "next": "e"}], "until": {"date": "customer.trial_ends_at", "at": "12:00", "past": {"skip_to": "d"}, "missing": {"skip_to": "f"}, "next": "e"}}},
+  "d": {"delay": {"window": {"from": "22:00", "to": "06:00", "weekdays": ["friday"]}}, "next": "e"}, "e": {"exit": "done"}, "f": {"exit": "none"}}}') AS version;
+SELECT journey_orch.mermaid('picture');
+SELECT s.position, s.step, s.verb FROM journey_orch.journey_step AS s JOIN journey_orch.journey AS j USING (journey_id) WHERE j.name = 'picture' ORDER BY 1;
+SELECT from_step, to_step, advances, late FROM journey_orch.step_flow WHERE journey = 'late' AND from_step IS NOT NULL ORDER BY from_step;
 
 SELECT law, detail FROM journey_orch.verify('full') WHERE NOT holds;

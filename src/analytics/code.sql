@@ -183,7 +183,8 @@ SELECT j.name AS journey, l.version, l.from_step, l.to_step,
        count(*) AS advances,
        count(DISTINCT l.customer_id) AS customers,
        percentile_cont(0.5) WITHIN GROUP
-         (ORDER BY l.clock - l.arrived_at) AS median_dwell
+         (ORDER BY l.clock - l.arrived_at) AS median_dwell,
+       count(*) FILTER (WHERE l.decision ? 'late') AS late
 FROM journey_orch.step_log AS l
 JOIN journey_orch.journey AS j USING (journey_id)
 WHERE l.outcome = ANY ('{entered,advanced,ended}')
@@ -198,6 +199,7 @@ COMMENT ON COLUMN journey_orch.step_flow.to_step IS 'Step that was reached; NULL
 COMMENT ON COLUMN journey_orch.step_flow.advances IS 'How often the edge was taken.';
 COMMENT ON COLUMN journey_orch.step_flow.customers IS 'Different customers who took it.';
 COMMENT ON COLUMN journey_orch.step_flow.median_dwell IS 'Median time between arrival at from_step and this advance (engine clock).';
+COMMENT ON COLUMN journey_orch.step_flow.late IS 'Advances by a timer that fired later than the journey''s late_after.';
 
 CREATE OR REPLACE VIEW journey_orch.exit_reason AS
 SELECT j.name AS journey, l.version, l.reason,

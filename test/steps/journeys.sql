@@ -1,4 +1,4 @@
--- test/steps/journeys.sql: ten journeys, two hundred customers and a month of
+-- test/steps/journeys.sql: eleven journeys, two hundred customers and a month of
 -- their events, the same whenever it runs.  Everything happens at multiples of
 -- three hours, and so do the ends of most delays: events and timers often meet
 -- at one instant.  The month crosses the change of the clocks in Berlin.
@@ -43,6 +43,9 @@ SELECT make('counting', '{"on": "ping"}', 'a', '{"a": {"update": {"n": "coalesce
 SELECT make('rule', '{"on": "bought", "reentry": {"policy": "after_exit"}}', 'a', '{"a": {"delay": "8 days", "next": "x"}, "x": {"exit": "x"}}', '{"exit": [{"when": "(event->>''amount'')::int = 7", "reason": "seven"}, {"on": "cart", "when": "(event->>''n'')::int % 5 = 0", "reason": "fifth"}]}');
 SELECT make('breaks', '{"on": "opened", "reentry": {"policy": "any"}}', 'a', '{"a": {"delay": "3 hours", "next": "b"}, "b": {"update": {"share": "100 / ((event->>''amount'')::int % 4)"}, "next": "x"}, "x": {"exit": "x"}}');
 SELECT make('strangers', '{"on": "seen", "reentry": {"policy": "never"}}', 'a', '{"a": {"delay": "2 days", "next": "b"}, "b": {"branch": [{"when": "customer.id IS NULL", "next": "x"}], "else": "y"}, "x": {"exit": "unknown"}, "y": {"exit": "known"}}', '{"absent_customer": "enter", "timezone": "America/New_York"}');
+SELECT make('clocked', '{"on": "seen", "reentry": {"policy": "after_exit"}}', 'a', '{"a": {"delay": {"for": "6 hours", "at": "09:00", "jitter": "6 hours"}, "next": "b"}, "b": {"delay": {"window": {"from": "21:00", "to": "03:00", "weekdays": ["monday", "wednesday", "saturday"]}}, "restart_on": "ping", "next": "c"},
+  "c": {"delay": {"until": "journey.entered_at + (event->>''n'')::int % 5 * interval ''1 day''", "at": "12:00", "past": "next", "every": "1 day"}, "restart_on": "cart", "next": "w"},
+  "w": {"wait": {"for": [{"on": "opened", "next": "x"}], "until": {"date": "timestamp ''2026-03-29 02:30'' + (event->>''n'')::int % 3 * interval ''1 day''", "past": {"skip_to": "y"}, "next": "z"}}, "restart_on": "cart"}, "x": {"exit": "x"}, "y": {"exit": "y"}, "z": {"exit": "z"}}');
 
 -- All that must not depend on who applied it when.  A run is named by its
 -- journey and entry event, because ids differ between databases.

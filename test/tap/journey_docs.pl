@@ -1,7 +1,8 @@
 # test/tap/journey_docs.pl: docs/journeys.md is true.
 #
 # Runs its SQL blocks in order, checks that each of its JSON blocks is a
-# definition without an error, and compares the table of findings in
+# definition without an error, lets a customer arrive for each row of the table
+# of due times, and compares the table of findings in
 # docs/errors.md with the one in the source.  Would catch: an example that
 # nobody ran, a code that was added or renamed without its line.
 use strict;
@@ -35,6 +36,38 @@ while ($text =~ /^```(sql|json)\n(.*?)^```/msg)
 }
 cmp_ok($sql, '>=', 2, 'the SQL blocks ran');
 cmp_ok($json, '>=', 9, 'the definitions were found');
+
+# "| zone | arrival | delay | due |"
+my @rows = $text =~ /^\| ([\w\/]+) \| (\d{4}-\d\d-\d\d [^|]+?) \| `(.+?)` \| ([^|]+?) \|$/mg;
+my ($n, $wrong) = (1000, '');
+my %row;
+while (my ($zone, $arrival, $delay, $due) = splice @rows, 0, 4)
+{
+	$row{ ++$n } = { arrival => $arrival, delay => $delay, due => $due };
+	$node->safe_psql('postgres', qq{
+INSERT INTO shop.customer (id, timezone) VALUES ($n, '$zone');
+SELECT journey_orch.define(jsonb_build_object('journey', 'row_$n', 'entry', '{"on": "row_$n"}'::jsonb, 'start', 'a', 'steps',
+  jsonb_build_object('a', jsonb_build_object('delay', \$d\$$delay\$d\$::jsonb, 'next', 'b'), 'b', '{"exit": "done"}'::jsonb)));
+SELECT * FROM journey_orch.publish('row_$n')});
+}
+for my $i (sort { $a <=> $b } keys %row)
+{
+	my ($arrival, $due) = @{ $row{$i} }{qw(arrival due)};
+
+	$due = $arrival if $due eq 'at once';
+	my $found = $node->safe_psql('postgres', qq{
+SELECT journey_orch.set_clock('$arrival', force => true);
+SELECT journey_orch.emit('row_$i', '$i');
+CALL journey_orch.run();
+SELECT journey_orch.set_clock(timestamptz '$due' - interval '1 microsecond', force => true) WHERE timestamptz '$due' > '$arrival';
+CALL journey_orch.run();
+SELECT journey_orch.set_clock('$due');
+CALL journey_orch.run();
+SELECT 'due ' || (clock = '$due') FROM journey_orch.step_log WHERE customer_id = '$i' AND from_step = 'a' AND outcome = 'advanced'});
+	$wrong .= "row $i: $row{$i}{delay} from $arrival\n" unless $found =~ /^due true$/m;
+}
+is($wrong, '', 'the due times are those of the table');
+cmp_ok(scalar keys %row, '>=', 30, 'rows: ' . keys %row);
 
 my %documented = slurp_file("$tree/docs/errors.md") =~ /^\| `([a-z_]+)` \| (\w+) \|/mg;
 my %source = map { split /\|/ }
