@@ -7,7 +7,8 @@ WITH live AS
          e.step, e.state, e.entered_at, e.arrived_at, e.due_at, e.context,
          e.error
   FROM journey_orch.enrollment AS e
-  WHERE NOT EXISTS (SELECT FROM journey_orch.trial_enrollment AS t
+  WHERE e.state <> 'ended'
+    AND NOT EXISTS (SELECT FROM journey_orch.trial_enrollment AS t
                     WHERE t.enrollment_id = e.enrollment_id)
   UNION ALL
   SELECT t.enrollment_id, t.journey_id, t.version, t.customer_id, t.key,
@@ -103,7 +104,8 @@ JOIN journey_orch.journey AS j ON j.name = d.journey
 LEFT JOIN (SELECT journey_id, version,
                   count(*) FILTER (WHERE outcome = 'entered') AS entered,
                   count(*) FILTER (WHERE outcome = 'ended') AS ended,
-                  count(*) FILTER (WHERE outcome = 'refused') AS refused,
+                  count(*) FILTER (WHERE outcome = 'refused'
+                                     AND enrollment_id IS NULL) AS refused,
                   count(*) FILTER (WHERE outcome = 'moved'
                                      AND to_step IS NOT NULL) AS moved_in,
                   count(*) FILTER (WHERE outcome = 'moved'
@@ -118,6 +120,7 @@ LEFT JOIN (SELECT journey_id, version, count(*) AS active,
                   count(*) FILTER (WHERE state = 'parked') AS parked,
                   count(*) FILTER (WHERE state = 'held') AS held
            FROM journey_orch.enrollment
+           WHERE state <> 'ended'
            GROUP BY journey_id, version) AS e
   ON e.journey_id = j.journey_id
  AND e.version = d.version;

@@ -222,5 +222,6 @@ jo_member_meet_act(JoBatch *batch, JoMember *member)
 			pass_act(run, act);
 		else
 			meet(batch, run, act);
+		jo_due_add_run(run);
 	}
 }

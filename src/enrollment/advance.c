@@ -41,6 +41,10 @@ jo_run_set_moving(JoBatch *batch, JoRun *run)
 {
 	run->state = JO_ENROLLMENT_MOVING;
 	run->is_changed = true;
+	if (run->is_queued)
+		return;
+	run->is_queued = true;
+	batch->moving = lappend(batch->moving, run);
 }
 
 /* Put the run at the start of a visit of step "next". */
@@ -52,7 +56,6 @@ arrive(JoRun *run, int next)
 	run->visit++;
 	run->arrived_at = run->member->now;
 	run->due_at = JO_NO_TIME;
-	run->state = JO_ENROLLMENT_MOVING;
 	run->error = NULL;
 	run->is_changed = true;
 	memset(&run->visit_state, 0, sizeof(JoVisit));
@@ -65,6 +68,7 @@ jo_run_enter(JoBatch *batch, JoRun *run)
 	JoLogRow   *row;
 
 	arrive(run, run->graph->start);
+	jo_run_set_moving(batch, run);
 	row = jo_log(batch, run, "entered");
 	row->arrived_at = JO_NO_TIME;
 	row->to_step = run->step_name;
@@ -105,6 +109,8 @@ jo_run_move(JoBatch *batch, JoRun *run, int next, const char *reason)
 	row->visit = run->visit;
 	run->advances++;
 	batch->advances++;
+	if (run->state != JO_ENROLLMENT_MOVING)
+		jo_run_set_moving(batch, run);
 }
 
 /*
@@ -126,9 +132,56 @@ jo_run_restart(JoBatch *batch, JoRun *run)
 }
 
 /*
- * End the run.  "withdraws": by a goal or an exit rule, which takes back what
- * was enqueued and not claimed yet; a message sent before an exit step outlives
- * its run.
+ * Take back what the run has enqueued and nobody has claimed yet: a goal is
+ * met or an exit rule applies.
+ */
+void
+jo_run_withdraw(JoBatch *batch, JoRun *run, const char *reason)
+{
+	JoWithdrawal *withdrawal;
+
+	if (!run->has_messages)
+		return;
+	withdrawal = palloc(sizeof(JoWithdrawal));
+	withdrawal->enrollment_id = run->id;
+	withdrawal->before_position = batch->cursor.next_outbox;
+	withdrawal->at = run->member->now;
+	withdrawal->reason = reason;
+	batch->withdrawals = lappend(batch->withdrawals, withdrawal);
+	run->is_withdrawn = true;
+	jo_message_forget(run);
+}
+
+/*
+ * Until when the goal of a run that ends now may still be met; JO_NO_TIME: no
+ * longer, or the goal counts only during the run.
+ */
+static TimestampTz
+goal_closes_at(const JoBatch *batch, const JoRun *run)
+{
+	const JoGoal *goal = &run->graph->goal;
+	TimestampTz closes_at;
+
+	if (!run->graph->has_goal || !goal->has_within ||
+		jo_customer_is_missed(batch, run))
+		return JO_NO_TIME;
+	closes_at = jo_duration_add(run->entered_at, &goal->within,
+								jo_run_timezone(run));
+	return closes_at >= run->member->now ? closes_at : JO_NO_TIME;
+}
+
+/* Nothing remains of an ended run: its goal is met, or cannot be any more. */
+void
+jo_run_close(JoRun *run)
+{
+	run->due_at = JO_NO_TIME;
+	run->is_changed = true;
+}
+
+/*
+ * End the run.  "withdraws": by a goal or an exit rule; a message sent before
+ * an exit step outlives its run.  The row stays as long as the goal is open
+ * (docs/decisions/0009).
  */
 void
 jo_run_end(JoBatch *batch, JoRun *run, const char *reason, bool withdraws)
@@ -139,22 +192,14 @@ jo_run_end(JoBatch *batch, JoRun *run, const char *reason, bool withdraws)
 	row->entered_at = run->entered_at;
 	row->reason = reason;
 	run->state = JO_ENROLLMENT_ENDED;
-	run->due_at = JO_NO_TIME;
+	run->due_at = goal_closes_at(batch, run);
 	run->is_changed = true;
+	jo_due_add_run(run);
 	jo_memory_ended(batch, run);
 	batch->ended++;
 	batch->advances++;
-	if (withdraws && run->has_messages)
-	{
-		JoWithdrawal *withdrawal = palloc(sizeof(JoWithdrawal));
-
-		withdrawal->enrollment_id = run->id;
-		withdrawal->before_position = batch->cursor.next_outbox;
-		withdrawal->at = run->member->now;
-		withdrawal->reason = reason;
-		batch->withdrawals = lappend(batch->withdrawals, withdrawal);
-		jo_message_forget(run->member, run);
-	}
+	if (withdraws)
+		jo_run_withdraw(batch, run, reason);
 	jo_child_run_ended(batch, run, reason);
 }
 
@@ -172,21 +217,32 @@ jo_run_convert(JoBatch *batch, JoRun *run, const char *reason,
 	row->currency = currency;
 }
 
-/* Leave the run where it is, with its error, for an operator. */
+/*
+ * Leave the run where it is, with its error, for an operator.  One that has
+ * ended has nothing to go on with: the log says that its goal raised, and it
+ * is watched no longer.
+ */
 void
 jo_run_park(JoBatch *batch, JoRun *run, const JoError *error,
 			const char *expression)
 {
-	JoLogRow   *row = jo_log(batch, run, "parked");
+	bool		is_over = run->state == JO_ENROLLMENT_ENDED;
+	JoLogRow   *row = jo_log(batch, run, is_over ? "refused" : "parked");
 
+	row->from_step = run->step_name;
+	row->decision = jo_jsonb_error(error, expression);
+	if (is_over)
+	{
+		row->reason = "goal_error";
+		jo_run_close(run);
+		return;
+	}
+	row->to_step = run->step_name;
+	row->reason = error->sqlstate;
 	run->state = JO_ENROLLMENT_PARKED;
 	run->due_at = JO_NO_TIME;
 	run->is_changed = true;
-	run->error = jo_jsonb_error(error, expression);
-	row->from_step = run->step_name;
-	row->to_step = run->step_name;
-	row->reason = error->sqlstate;
-	row->decision = run->error;
+	run->error = row->decision;
 }
 
 /* Park a run whose graph or whose own moves are at fault. */
@@ -250,6 +306,7 @@ block(JoRun *run)
 	run->due_at = run->visit_state.due_at;
 	run->is_changed = true;
 	jo_run_keep_pause(run);
+	jo_due_add_run(run);
 	if (run->last_log != NULL)
 		run->last_log->due_at = run->due_at;
 	keep_note(run->last_log, "due", jo_decision_of_note(&run->visit_state.note));
@@ -307,11 +364,10 @@ jo_run_answer(JoBatch *batch, JoRun *run, int next, const char *reason,
 }
 
 void
-jo_run_try_again(JoRun *run)
+jo_run_try_again(JoBatch *batch, JoRun *run)
 {
-	run->state = JO_ENROLLMENT_MOVING;
+	jo_run_set_moving(batch, run);
 	run->due_at = JO_NO_TIME;
-	run->is_changed = true;
 	memset(&run->visit_state, 0, sizeof(JoVisit));
 }
 
@@ -334,6 +390,7 @@ postpone(JoBatch *batch, JoRun *run, const JoError *error,
 	run->error = jo_json_put_int(jo_jsonb_error(error, expression),
 								 "attempts", tries);
 	run->is_changed = true;
+	jo_due_add_run(run);
 	row->from_step = run->step_name;
 	row->to_step = run->step_name;
 	row->due_at = run->due_at;
@@ -473,19 +530,18 @@ advance_fail(JoBatch *batch, JoTask *task, const JoError *error)
 		postpone(batch, task->run, error, expression))
 		return;
 	jo_run_fail(batch, task->run, error, expression);
+	if (task->run->state == JO_ENROLLMENT_MOVING)
+		jo_run_set_moving(batch, task->run);
 }
 
 /* A task that advances a moving run until it is at rest. */
 JoTask *
 jo_advance_task(JoBatch *batch, JoRun *run)
 {
-	JoTask	   *task = palloc0(sizeof(JoTask));
+	JoTask	   *task = jo_task_create(batch, run->member, run, run->graph);
 
 	task->resume = advance_resume;
 	task->fail = advance_fail;
-	task->member = run->member;
-	task->run = run;
-	task->graph = run->graph;
 	task->composed = run->visit_state.composed;
 	return task;
 }

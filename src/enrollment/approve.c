@@ -40,7 +40,7 @@
 
 #define FIND_RUN \
 	"SELECT r.state, r.visit, r.is_ended, r.version FROM (" \
-	"SELECT e.state, e.visit, e.generation, false AS is_ended, e.version" \
+	"SELECT e.state, e.visit, e.generation, e.state = 'ended' AS is_ended, e.version" \
 	" FROM journey_orch.enrollment AS e" \
 	" WHERE e.lane = $3 AND e.customer_id = $2 AND e.enrollment_id = $1" \
 	" UNION ALL" \

@@ -10,6 +10,7 @@
 
 #include "audience/audience.h"
 #include "capture/capture.h"
+#include "common/hashfn.h"
 #include "core/clock.h"
 #include "enrollment/enrollment.h"
 #include "enrollment/step.h"
@@ -32,30 +33,35 @@ typedef struct JoSink
 	void		(*overlay_runs) (JoBatch *batch, JoMember *member);
 } JoSink;
 
-/* One live passage.  "event" and "event_name" are NULL for the entry event. */
+/*
+ * One live passage.  "event" and "event_name" are NULL for the entry event.
+ * What every event looks at stands first: a customer may have thousands.
+ */
 typedef struct JoRun
 {
-	pg_uuid_t	id;
-	JoMember   *member;
 	JoGraph    *graph;			/* of its version; without steps and with an
 								 * error when that is gone */
+	int			step;			/* index in graph->steps */
+	JoEnrollmentState state;
+	uint32		key_hash;		/* jo_key_hash(key) */
+	int			ordinal;		/* its place in member->runs */
+	TimestampTz due_at;			/* JO_NO_TIME: none; so everywhere below */
+	pg_uuid_t	id;
+	char	   *key;
+	JoMember   *member;
 	int32		journey_id;
 	int32		version;
-	int			step;			/* index in graph->steps */
 	char	   *step_name;
-	JoEnrollmentState state;
 	int32		generation;
 	int32		visit;			/* ordinal of this step visit, from 1 */
 	TimestampTz entered_at;
 	TimestampTz arrived_at;
-	TimestampTz due_at;			/* JO_NO_TIME: none; so everywhere below */
 	TimestampTz hint_at;		/* due_at of its newest timer row */
 	int64		entry_event_id;
 	int64		acted;			/* ticket of the last act that it has met */
 	const struct JoAct *next_act;	/* the next one that it has to meet */
 	const struct JoAct *pause;	/* that is open for it; or NULL */
 	char	   *entry_name;
-	char	   *key;
 	Jsonb	   *context;
 	Jsonb	   *entry_event;
 	Jsonb	   *event;
@@ -65,6 +71,8 @@ typedef struct JoRun
 	bool		is_restarted;	/* its wait or delay begins anew, also in a
 								 * pause */
 	bool		has_messages;
+	bool		is_withdrawn;	/* in this batch: see jo_run_withdraw() */
+	List	   *messages;		/* of JoMessage *: those that have a row */
 	Jsonb	   *error;			/* of a parked run, or of a call to be tried
 								 * again */
 	pg_uuid_t	parent_id;		/* the run that waits for this one ... */
@@ -76,6 +84,7 @@ typedef struct JoRun
 	ItemPointerData tid;
 	/* the advance under way */
 	JoVisit		visit_state;
+	bool		is_queued;		/* in batch->moving */
 	int			advances;		/* at this instant; stops a run that spins */
 	TimestampTz fired_at;		/* "now" at which a timer moved it last */
 	TimestampTz fired_due;		/* and what its local times count from then */
@@ -100,6 +109,8 @@ typedef struct JoMemory
 typedef struct JoMessage
 {
 	JoAttempt	attempt;		/* the last one that was enqueued */
+	JoRun	   *run;			/* NULL: ended before this batch */
+	int			ordinal;		/* its place in member->messages */
 	TimestampTz due_at;			/* next attempt; JO_NO_TIME: one is out */
 	bool		is_awaited;
 	const char *state;			/* enqueued, deferred, dead */
@@ -121,6 +132,12 @@ struct JoMember
 	List	   *runs;			/* of JoRun *, oldest entry first */
 	List	   *memories;		/* of JoMemory * */
 	List	   *messages;		/* of JoMessage * */
+	int			ordinal;		/* its place in batch->members */
+	/* over long lists; NULL: not built (member.c, due.c, memory.c) */
+	struct HTAB *run_index;
+	struct HTAB *message_index;
+	struct HTAB *key_index;
+	struct pairingheap *due_heap;
 	bool		has_acts;		/* a run may have an act to meet */
 	/* the input under way: an event, an act, or else a timer */
 	const struct JoAct *act;
@@ -131,6 +148,7 @@ struct JoMember
 	int			ncaused;		/* by the event or timer they go back to */
 	bool		has_called;		/* a run of his in this batch */
 	int			rounds;			/* of timers after the last event */
+	struct JoRoute *route;		/* of the event (route.c); NULL: not looked up */
 };
 
 /* One row of step_log. */
@@ -198,6 +216,7 @@ struct JoBatch
 	int64		act_limit;		/* acts with a larger ticket wait */
 	bool		is_announced;	/* an act is, in this batch (reach.c) */
 	MemoryContext context;
+	MemoryContext round;		/* tasks and the like: reset after each round */
 	Snapshot	snapshot;
 	JoLaneCursor cursor;
 	int			nevents;
@@ -205,6 +224,7 @@ struct JoBatch
 	bool		more;
 	List	   *members;		/* of JoMember * */
 	struct HTAB *member_index;	/* by customer_id */
+	List	   *moving;			/* of JoRun *: to be advanced in this round */
 	bool		has_binding;
 	/* collected for the sink */
 	List	   *log;			/* of JoLogRow * */
@@ -278,14 +298,37 @@ extern void jo_batch_add_event(JoBatch *batch, JoEvent *event);
 
 /* round.c */
 extern void jo_batch_compute(JoBatch *batch);
+extern const JoError *jo_run_error(const JoRun *run);
 extern bool jo_customer_is_missed(const JoBatch *batch, const JoRun *run);
 
 /* wave.c */
+extern JoTask *jo_task_create(JoBatch *batch, JoMember *member, JoRun *run,
+							  const JoGraph *graph);
 extern void jo_wave_run(JoBatch *batch, List *tasks);
 
 /* compose.c */
 extern void jo_compose(JoBatch *batch, JoTask **tasks, int n,
 					   JoError **errors);
+
+/* member.c: what a customer has, found without walking all of it */
+extern void jo_member_add_run(JoMember *member, JoRun *run);
+extern void jo_member_number_runs(JoMember *member);
+extern JoRun *jo_member_run(JoMember *member, const pg_uuid_t *id);
+extern void jo_member_add_message(JoMember *member, JoMessage *message);
+extern JoMessage *jo_member_message(JoMember *member, const pg_uuid_t *id);
+
+/* due.c: what is due next */
+extern void jo_due_add_run(JoRun *run);
+extern void jo_due_add_message(JoMember *member, JoMessage *message);
+extern TimestampTz jo_due_next(JoMember *member);
+extern void jo_due_take(JoMember *member, List **runs, List **messages);
+
+/* route.c: which runs an event may concern */
+extern void jo_route_ask(JoBatch *batch, List *members);
+extern List *jo_route_runs(JoBatch *batch, JoMember *member);
+extern bool jo_route_matches(const JoMatch *match, const JoRun *run);
+extern bool jo_route_knows_key(const JoMember *member,
+							   const JoExpression *expression);
 
 /* call.c */
 extern void jo_call(JoBatch *batch, JoTask **tasks, int n);
@@ -293,7 +336,7 @@ extern bool jo_call_is_blocked(const JoError *error);
 
 /* child.c */
 extern void jo_child_enter(JoBatch *batch, JoRun *run);
-extern JoRun *jo_child_find_parent(const JoMember *member,
+extern JoRun *jo_child_find_parent(JoMember *member,
 								   const pg_uuid_t *parent_id,
 								   int32 parent_visit);
 extern void jo_child_run_ended(JoBatch *batch, JoRun *run, const char *reason);
@@ -356,6 +399,8 @@ extern void jo_run_move(JoBatch *batch, JoRun *run, int next,
 extern void jo_run_restart(JoBatch *batch, JoRun *run);
 extern void jo_run_end(JoBatch *batch, JoRun *run, const char *reason,
 					   bool withdraws);
+extern void jo_run_withdraw(JoBatch *batch, JoRun *run, const char *reason);
+extern void jo_run_close(JoRun *run);
 extern void jo_run_convert(JoBatch *batch, JoRun *run, const char *reason,
 						   bool has_value, Datum value, const char *currency);
 extern void jo_run_park(JoBatch *batch, JoRun *run, const JoError *error,
@@ -370,7 +415,7 @@ extern void jo_run_answer(JoBatch *batch, JoRun *run, int next,
 						  const char *reason, Jsonb *output);
 
 /* The timer of a call that was blocked: try it again. */
-extern void jo_run_try_again(JoRun *run);
+extern void jo_run_try_again(JoBatch *batch, JoRun *run);
 
 /* log.c */
 extern JoLogRow *jo_log(JoBatch *batch, JoRun *run, const char *outcome);
@@ -390,6 +435,9 @@ extern Jsonb *jo_decision_of_lateness(const JoRun *run);
 /* memory.c */
 extern JoMemory *jo_memory_find(JoMember *member, int32 journey_id,
 								const char *key);
+extern bool jo_memory_has_active(JoMember *member, int32 journey_id,
+								 const char *key);
+extern TimestampTz jo_memory_latest(JoMember *member, int32 journey_id);
 extern void jo_memory_keep(JoMember *member, JoMemory *memory);
 extern void jo_memory_entered(JoBatch *batch, JoRun *run);
 extern void jo_memory_ended(JoBatch *batch, JoRun *run);
@@ -398,9 +446,9 @@ extern void jo_memory_ended(JoBatch *batch, JoRun *run);
 extern void jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload);
 extern void jo_message_report(JoBatch *batch, JoMember *member,
 							  const JoEvent *event);
-extern void jo_message_due(JoBatch *batch, JoMember *member);
-extern TimestampTz jo_message_next_due(const JoMember *member);
-extern void jo_message_forget(JoMember *member, const JoRun *run);
+extern void jo_message_due(JoBatch *batch, JoMember *member,
+						   JoMessage *message);
+extern void jo_message_forget(JoRun *run);
 extern void jo_message_resume(JoMember *member, JoMessage *message);
 extern void jo_message_visit_again(JoRun *run);
 
@@ -422,7 +470,53 @@ extern const JoSink jo_sink_tables;
 extern const JoSink jo_sink_trial;
 extern void jo_sink_append_logs(JoBatch *batch);
 
+/* A command goes to the run that it is about, and to nobody else. */
+static inline bool
+jo_event_is_command(const JoEvent *event)
+{
+	return event->kind == JO_EVENT_KIND_COMMAND ||
+		event->kind == JO_EVENT_KIND_CAUSED_COMMAND;
+}
+
 #define jo_streq(a, b) (strcmp((a), (b)) == 0)
+
+/* A list of a customer's that is longer than this gets an index. */
+#define JO_LIST_LIMIT 16
+
+/* Is the run waiting for an instant, or kept until one? */
+static inline bool
+jo_run_has_timer(const JoRun *run)
+{
+	return run->due_at != JO_NO_TIME && !jo_run_is_suspended(run) &&
+		(run->state == JO_ENROLLMENT_WAITING ||
+		 run->state == JO_ENROLLMENT_DELAYED ||
+		 run->state == JO_ENROLLMENT_HELD ||
+		 run->state == JO_ENROLLMENT_ENDED);
+}
+
+/*
+ * Has the run ended for good?  One that ended while its goal may still be met
+ * is kept, with due_at the instant at which that is over.
+ */
+static inline bool
+jo_run_is_gone(const JoRun *run)
+{
+	return run->state == JO_ENROLLMENT_ENDED && run->due_at == JO_NO_TIME;
+}
+
+/* Is the message waiting for its next attempt? */
+static inline bool
+jo_message_has_timer(const JoMessage *message)
+{
+	return message->due_at != JO_NO_TIME && !message->is_settled;
+}
+
+static inline uint32
+jo_key_hash(const char *key)
+{
+	return key == NULL ? 0 :
+		hash_bytes((const unsigned char *) key, strlen(key));
+}
 
 /* NULL equals NULL: "no key equals no key". */
 static inline bool

@@ -208,16 +208,9 @@ void
 jo_care_blame_id(JoBatch *batch, const pg_uuid_t *enrollment_id)
 {
 	JoMember   *member = linitial(batch->members);
-	ListCell   *cell;
+	JoRun	   *run = jo_member_run(member, enrollment_id);
 
-	jo_care_blame(batch, NULL, NULL);
-	foreach(cell, member->runs)
-	{
-		JoRun	   *run = lfirst(cell);
-
-		if (memcmp(&run->id, enrollment_id, sizeof(pg_uuid_t)) == 0)
-			jo_care_blame(batch, run, run->graph);
-	}
+	jo_care_blame(batch, run, run != NULL ? run->graph : NULL);
 }
 
 /* The same for what a run left behind. */

@@ -38,21 +38,15 @@ jo_child_enter(JoBatch *batch, JoRun *run)
 
 /* The run that waits at this visit for its child, or NULL. */
 JoRun *
-jo_child_find_parent(const JoMember *member, const pg_uuid_t *parent_id,
+jo_child_find_parent(JoMember *member, const pg_uuid_t *parent_id,
 					 int32 parent_visit)
 {
-	ListCell   *cell;
+	JoRun	   *run = jo_member_run(member, parent_id);
 
-	foreach(cell, member->runs)
-	{
-		JoRun	   *run = lfirst(cell);
-
-		if (run->state == JO_ENROLLMENT_WAITING &&
-			run->visit == parent_visit && run->graph->error == NULL &&
-			run->graph->steps[run->step].verb == JO_ENTER &&
-			memcmp(&run->id, parent_id, sizeof(pg_uuid_t)) == 0)
-			return run;
-	}
+	if (run != NULL && run->state == JO_ENROLLMENT_WAITING &&
+		run->visit == parent_visit && run->graph->error == NULL &&
+		run->graph->steps[run->step].verb == JO_ENTER)
+		return run;
 	return NULL;
 }
 

@@ -212,32 +212,17 @@ apply_enter(JoBatch *batch, JoMember *member)
 						start_run(&entering));
 }
 
-/* The active run with this id, or NULL. */
-static JoRun *
-find_run(const JoMember *member, const pg_uuid_t *id)
-{
-	ListCell   *cell;
-
-	foreach(cell, member->runs)
-	{
-		JoRun	   *run = lfirst(cell);
-
-		if (run->state != JO_ENROLLMENT_ENDED &&
-			memcmp(&run->id, id, sizeof(pg_uuid_t)) == 0)
-			return run;
-	}
-	return NULL;
-}
-
 /* The run that the event is about, or NULL when it has ended. */
 static JoRun *
-run_of_event(const JoMember *member)
+run_of_event(JoMember *member)
 {
 	pg_uuid_t	id;
+	JoRun	   *run;
 
 	if (!jo_json_uuid(member->event->payload, "enrollment_id", &id))
 		return NULL;
-	return find_run(member, &id);
+	run = jo_member_run(member, &id);
+	return run != NULL && run->state != JO_ENROLLMENT_ENDED ? run : NULL;
 }
 
 /* The customer's row may have gone while the run was at rest. */

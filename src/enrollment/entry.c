@@ -26,52 +26,35 @@ typedef enum EntryStage
 	ENTRY_KEY
 } EntryStage;
 
-static bool
-has_active_run(const JoMember *member, int32 journey_id, const char *key)
-{
-	ListCell   *cell;
-
-	foreach(cell, member->runs)
-	{
-		const JoRun *run = lfirst(cell);
-
-		if (run->journey_id == journey_id &&
-			run->state != JO_ENROLLMENT_ENDED && jo_key_equals(run->key, key))
-			return true;
-	}
-	return false;
-}
-
 /*
  * Is the customer still cooling down?  Counted from the last entry or end,
  * whichever is later, of any run of the journey (or, with scope "key", of runs
  * with this key).
  */
 static bool
-is_cooling_down(const JoMember *member, const JoGraph *graph, const char *key)
+is_cooling_down(JoMember *member, const JoGraph *graph, const char *key)
 {
 	const JoEntry *entry = &graph->entry;
-	ListCell   *cell;
+	JoDuration	cooldown = {.interval = entry->cooldown};
+	const JoMemory *memory;
+	TimestampTz last;
 
 	if (!entry->has_cooldown)
 		return false;
-	foreach(cell, member->memories)
+	if (entry->cooldown_by_key)
 	{
-		const JoMemory *memory = lfirst(cell);
-		JoDuration	cooldown = {.interval = entry->cooldown};
-		TimestampTz last;
-
-		if (memory->journey_id != graph->journey_id ||
-			(entry->cooldown_by_key && !jo_key_equals(memory->key, key)))
-			continue;
-		last = Max(memory->last_entered, memory->last_ended);
-		if (member->now < jo_duration_add(last, &cooldown,
-										  member->profile.timezone ?
-										  member->profile.timezone :
-										  graph->timezone))
-			return true;
+		memory = jo_memory_find(member, graph->journey_id, key);
+		last = memory == NULL ? JO_NO_TIME :
+			Max(memory->last_entered, memory->last_ended);
 	}
-	return false;
+	else
+		last = jo_memory_latest(member, graph->journey_id);
+	if (last == JO_NO_TIME)
+		return false;
+	return member->now < jo_duration_add(last, &cooldown,
+										 member->profile.timezone ?
+										 member->profile.timezone :
+										 graph->timezone);
 }
 
 /*
@@ -96,18 +79,17 @@ find_act_refusal(const JoMember *member, const JoGraph *graph)
  * by a key, so that there is one for each.
  */
 static const char *
-find_refusal(const JoMember *member, const JoGraph *graph, const char *key,
+find_refusal(JoMember *member, const JoGraph *graph, const char *key,
 			 bool has_key)
 {
 	const JoEntry *entry = &graph->entry;
 	bool		one_at_a_time;
 
 	if (entry->reentry == JO_REENTRY_NEVER &&
-		jo_memory_find(unconstify(JoMember *, member), graph->journey_id,
-					   key) != NULL)
+		jo_memory_find(member, graph->journey_id, key) != NULL)
 		return "reentry_never";
 	one_at_a_time = entry->reentry != JO_REENTRY_ANY || has_key;
-	if (one_at_a_time && has_active_run(member, graph->journey_id, key))
+	if (one_at_a_time && jo_memory_has_active(member, graph->journey_id, key))
 		return "reentry_active";
 	if (is_cooling_down(member, graph, key))
 		return "cooldown";
@@ -143,6 +125,7 @@ jo_entry_start(JoBatch *batch, JoMember *member, const JoGraph *graph,
 	run->journey_id = graph->journey_id;
 	run->version = graph->version;
 	run->key = key;
+	run->key_hash = jo_key_hash(key);
 	run->entered_at = member->now;
 	run->due_at = JO_NO_TIME;
 	run->hint_at = JO_NO_TIME;
@@ -153,7 +136,7 @@ jo_entry_start(JoBatch *batch, JoMember *member, const JoGraph *graph,
 	run->event_id = event->seq;
 	run->context = context != NULL ? context : jo_jsonb_empty();
 	run->is_holdout = is_in_holdout(graph, member->customer_id);
-	member->runs = lappend(member->runs, run);
+	jo_member_add_run(member, run);
 	jo_run_bind_acts(run);
 	jo_run_enter(batch, run);
 	run->last_log->context = context;
@@ -279,12 +262,10 @@ jo_entry_existing(JoMember *member)
 JoTask *
 jo_entry_task(JoBatch *batch, JoMember *member, const JoGraph *graph)
 {
-	JoTask	   *task = palloc0(sizeof(JoTask));
+	JoTask	   *task = jo_task_create(batch, member, NULL, graph);
 
 	task->resume = entry_resume;
 	task->fail = entry_fail;
-	task->member = member;
-	task->graph = graph;
 	task->stage = ENTRY_START;
 	return task;
 }

@@ -197,6 +197,7 @@ jo_existing_customers(const JoGraph *graph, int64 before, bool enters,
 	context = AllocSetContextCreate(CurrentMemoryContext,
 									"journey_orch existing customers",
 									ALLOCSET_DEFAULT_SIZES);
+	search.batch.round = context;
 	if (enters)
 		search.writer = jo_event_writer_begin();
 	jo_run_as_extension(&saved);

@@ -100,21 +100,6 @@ jo_run_resume(JoBatch *batch, JoRun *run, const JoAct *act)
 	run->is_changed = true;
 }
 
-static JoRun *
-find_run(const JoMember *member, const pg_uuid_t *id)
-{
-	ListCell   *cell;
-
-	foreach(cell, member->runs)
-	{
-		JoRun	   *run = lfirst(cell);
-
-		if (memcmp(&run->id, id, sizeof(pg_uuid_t)) == 0)
-			return run;
-	}
-	return NULL;
-}
-
 /* Command "$release": the held run's own place. */
 void
 jo_run_take_turn(JoMember *member, const JoEvent *event)
@@ -125,10 +110,11 @@ jo_run_take_turn(JoMember *member, const JoEvent *event)
 
 	if (!jo_json_uuid(event->payload, "enrollment_id", &id))
 		return;
-	run = find_run(member, &id);
+	run = jo_member_run(member, &id);
 	if (run == NULL || run->state != JO_ENROLLMENT_HELD ||
 		run->pause != NULL || at == JO_NO_TIME)
 		return;
 	run->due_at = at;
 	run->is_changed = true;
+	jo_due_add_run(run);
 }

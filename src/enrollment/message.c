@@ -22,36 +22,17 @@
 /* The longest back-off between two attempts. */
 #define BACKOFF_MAX ((int64) 24 * USECS_PER_HOUR)
 
+/* The message of the run's present visit, if it has a row. */
 static JoMessage *
-find_message(const JoMember *member, const pg_uuid_t *message_id)
+find_message_of_visit(const JoRun *run)
 {
 	ListCell   *cell;
 
-	foreach(cell, member->messages)
+	foreach(cell, run->messages)
 	{
 		JoMessage  *message = lfirst(cell);
 
-		if (!message->is_settled &&
-			memcmp(&message->attempt.message_id, message_id,
-				   sizeof(pg_uuid_t)) == 0)
-			return message;
-	}
-	return NULL;
-}
-
-/* The message of one visit of a run, if it has a row. */
-static JoMessage *
-find_message_of_visit(const JoMember *member, const JoRun *run)
-{
-	ListCell   *cell;
-
-	foreach(cell, member->messages)
-	{
-		JoMessage  *message = lfirst(cell);
-
-		if (!message->is_settled && message->attempt.visit == run->visit &&
-			memcmp(&message->attempt.enrollment_id, &run->id,
-				   sizeof(pg_uuid_t)) == 0)
+		if (!message->is_settled && message->attempt.visit == run->visit)
 			return message;
 	}
 	return NULL;
@@ -81,7 +62,7 @@ jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload)
 	JoAttempt	attempt = {0};
 	JoMessage  *message;
 
-	message = find_message_of_visit(member, run);
+	message = find_message_of_visit(run);
 	if (message != NULL)
 		attempt.message_id = message->attempt.message_id;
 	else
@@ -119,7 +100,8 @@ jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload)
 	if (message == NULL)
 	{
 		message = palloc0(sizeof(JoMessage));
-		member->messages = lappend(member->messages, message);
+		message->attempt = attempt;
+		jo_member_add_message(member, message);
 	}
 	message->attempt = attempt;
 	message->due_at = JO_NO_TIME;
@@ -131,20 +113,13 @@ jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload)
 
 /* The run that stands at its send step for this message, or NULL. */
 static JoRun *
-find_waiting_run(const JoMember *member, const JoMessage *message)
+find_waiting_run(const JoMessage *message)
 {
-	ListCell   *cell;
+	JoRun	   *run = message->run;
 
-	foreach(cell, member->runs)
-	{
-		JoRun	   *run = lfirst(cell);
-
-		if (run->state == JO_ENROLLMENT_SENDING &&
-			run->visit == message->attempt.visit &&
-			memcmp(&run->id, &message->attempt.enrollment_id,
-				   sizeof(pg_uuid_t)) == 0)
-			return run;
-	}
+	if (run != NULL && run->state == JO_ENROLLMENT_SENDING &&
+		run->visit == message->attempt.visit)
+		return run;
 	return NULL;
 }
 
@@ -159,10 +134,9 @@ give_cause(JoRun *run, const JoEvent *event)
 }
 
 static void
-settle_sent(JoBatch *batch, JoMember *member, JoMessage *message,
-			const JoEvent *event)
+settle_sent(JoBatch *batch, JoMessage *message, const JoEvent *event)
 {
-	JoRun	   *run = find_waiting_run(member, message);
+	JoRun	   *run = find_waiting_run(message);
 
 	message->is_settled = true;
 	message->is_changed = true;
@@ -187,10 +161,9 @@ channel_index(const JoStep *step, const char *channel)
  * the next channel; else the message is a dead letter.
  */
 static void
-give_up(JoBatch *batch, JoMember *member, JoMessage *message,
-		const JoEvent *event)
+give_up(JoBatch *batch, JoMessage *message, const JoEvent *event)
 {
-	JoRun	   *run = find_waiting_run(member, message);
+	JoRun	   *run = find_waiting_run(message);
 	const JoStep *step;
 
 	message->due_at = JO_NO_TIME;
@@ -203,8 +176,7 @@ give_up(JoBatch *batch, JoMember *member, JoMessage *message,
 	memset(&run->visit_state, 0, sizeof(JoVisit));
 	jo_step_send_failed(&run->visit_state,
 						channel_index(step, message->attempt.channel));
-	run->state = JO_ENROLLMENT_MOVING;
-	run->is_changed = true;
+	jo_run_set_moving(batch, run);
 }
 
 /* The visit is to begin anew: not with channels on which it has failed. */
@@ -212,7 +184,7 @@ void
 jo_message_visit_again(JoRun *run)
 {
 	const JoStep *step = &run->graph->steps[run->step];
-	const JoMessage *message = find_message_of_visit(run->member, run);
+	const JoMessage *message = find_message_of_visit(run);
 
 	if (message == NULL || step->verb != JO_SEND ||
 		!jo_streq(message->state, "dead"))
@@ -280,7 +252,7 @@ message_from_report(JoMember *member, const JoEvent *event,
 		return NULL;
 	message->due_at = JO_NO_TIME;
 	message->is_changed = true;
-	member->messages = lappend(member->messages, message);
+	jo_member_add_message(member, message);
 	return message;
 }
 
@@ -288,16 +260,12 @@ message_from_report(JoMember *member, const JoEvent *event,
 static bool
 is_withdrawn(const JoBatch *batch, const JoMessage *message)
 {
-	ListCell   *cell;
+	const JoRun *run = message->run;
 
-	foreach(cell, batch->withdrawals)
-	{
-		const JoWithdrawal *withdrawal = lfirst(cell);
-
-		if (memcmp(&withdrawal->enrollment_id,
-				   &message->attempt.enrollment_id, sizeof(pg_uuid_t)) == 0)
-			return true;
-	}
+	if (run != NULL && run->is_withdrawn)
+		return true;
+	if (run != NULL && run->state != JO_ENROLLMENT_ENDED)
+		return false;
 	return jo_withdrawal_exists(batch->lane, &message->attempt.enrollment_id,
 								batch->snapshot);
 }
@@ -307,7 +275,7 @@ report_failed(JoBatch *batch, JoMember *member, const JoEvent *event,
 			  const pg_uuid_t *message_id)
 {
 	Jsonb	   *report = event->payload;
-	JoMessage  *message = find_message(member, message_id);
+	JoMessage  *message = jo_member_message(member, message_id);
 	JoChannel  *channel;
 
 	if (message == NULL)
@@ -327,12 +295,13 @@ report_failed(JoBatch *batch, JoMember *member, const JoEvent *event,
 	if (channel == NULL || jo_json_bool(report, "permanent") ||
 		message->attempt.attempt >= channel->max_attempts)
 	{
-		give_up(batch, member, message, event);
+		give_up(batch, message, event);
 		return;
 	}
 	message->state = "deferred";
 	message->due_at = retry_due(message, channel, member->now,
 								jo_json_int(report, "retry_after", -1));
+	jo_due_add_message(member, message);
 }
 
 /* Nobody took the message before it expired: its channel has failed for good. */
@@ -340,13 +309,13 @@ static void
 report_expired(JoBatch *batch, JoMember *member, const JoEvent *event,
 			   const pg_uuid_t *message_id)
 {
-	JoMessage  *message = find_message(member, message_id);
+	JoMessage  *message = jo_member_message(member, message_id);
 
 	if (message == NULL || message->due_at != JO_NO_TIME ||
 		jo_json_int(event->payload, "attempt", 0) != message->attempt.attempt)
 		return;
 	message->error = "expired";
-	give_up(batch, member, message, event);
+	give_up(batch, message, event);
 }
 
 /*
@@ -357,7 +326,7 @@ static void
 report_deferred(JoBatch *batch, JoMember *member, const JoEvent *event,
 				const pg_uuid_t *message_id)
 {
-	JoMessage  *message = find_message(member, message_id);
+	JoMessage  *message = jo_member_message(member, message_id);
 
 	if (message == NULL)
 		message = message_from_report(member, event, message_id);
@@ -394,6 +363,7 @@ jo_message_resume(JoMember *member, JoMessage *message)
 	message->due_at = act != NULL ? act->at : message->attempt.enqueued_at;
 	message->error = NULL;
 	message->is_changed = true;
+	jo_due_add_message(member, message);
 }
 
 /*
@@ -419,69 +389,37 @@ jo_message_report(JoBatch *batch, JoMember *member, const JoEvent *event)
 		report_expired(batch, member, event, &message_id);
 	else if (jo_streq(event->name, "message.sent"))
 	{
-		message = find_message(member, &message_id);
+		message = jo_member_message(member, &message_id);
 		if (message != NULL)
-			settle_sent(batch, member, message, event);
+			settle_sent(batch, message, event);
 	}
 }
 
-/* Earliest due time of the customer's messages. */
-TimestampTz
-jo_message_next_due(const JoMember *member)
-{
-	TimestampTz due = JO_NO_TIME;
-	ListCell   *cell;
-
-	foreach(cell, member->messages)
-	{
-		const JoMessage *message = lfirst(cell);
-
-		if (!message->is_settled && message->due_at != JO_NO_TIME &&
-			(due == JO_NO_TIME || message->due_at < due))
-			due = message->due_at;
-	}
-	return due;
-}
-
-/* Enqueue the next attempt of every message that is due. */
+/* Enqueue the next attempt of a message that is due. */
 void
-jo_message_due(JoBatch *batch, JoMember *member)
+jo_message_due(JoBatch *batch, JoMember *member, JoMessage *message)
 {
-	ListCell   *cell;
-
-	foreach(cell, member->messages)
-	{
-		JoMessage  *message = lfirst(cell);
-
-		if (message->is_settled || message->due_at == JO_NO_TIME ||
-			message->due_at > member->due)
-			continue;
-		message->due_at = JO_NO_TIME;
-		message->state = "enqueued";
-		message->is_changed = true;
-		message->attempt.attempt++;
-		message->attempt.enqueued_at = member->now;
-		append_attempt(batch, &message->attempt);
-		if (!message->is_awaited)
-			message->is_settled = true;
-	}
+	message->due_at = JO_NO_TIME;
+	message->state = "enqueued";
+	message->is_changed = true;
+	message->attempt.attempt++;
+	message->attempt.enqueued_at = member->now;
+	append_attempt(batch, &message->attempt);
+	if (!message->is_awaited)
+		message->is_settled = true;
 }
 
 /* The run was ended by a goal or an exit rule: drop what it still had to send. */
 void
-jo_message_forget(JoMember *member, const JoRun *run)
+jo_message_forget(JoRun *run)
 {
 	ListCell   *cell;
 
-	foreach(cell, member->messages)
+	foreach(cell, run->messages)
 	{
 		JoMessage  *message = lfirst(cell);
 
-		if (memcmp(&message->attempt.enrollment_id, &run->id,
-				   sizeof(pg_uuid_t)) == 0)
-		{
-			message->is_settled = true;
-			message->is_changed = true;
-		}
+		message->is_settled = true;
+		message->is_changed = true;
 	}
 }

@@ -1,21 +1,18 @@
 /*
  * enrollment/offer.c
- *	  Offers one input (an event, or a timer that is due) to one live run.
+ *	  Offers one input (an event, or a timer that is due) to one run.
  *
  * In this order: the goal, the exit rules, the step that waits.  What ends the
  * run ends the offer; a goal that does not end it lets the rest go on.  The
- * first branch of a wait that matches wins, in array order.
- *
- * Routing: an event named in entry.on goes only to runs with an equal key; any
- * other event goes to all runs of the customer unless match_key is given; "of"
- * limits a message.* event to the run whose message it reports.
+ * first branch of a wait that matches wins, in array order.  A run that has
+ * ended is asked for its goal alone.  Which runs are offered an event at all,
+ * and what is known of its keys, is route.c's.
  */
 #include "postgres.h"
 
 #include "utils/builtins.h"
 
 #include "enrollment/batch.h"
-#include "enrollment/json.h"
 
 /* What a candidate does when it matches. */
 typedef enum CandidateKind
@@ -36,9 +33,9 @@ typedef struct Candidate
 typedef enum OfferStage
 {
 	OFFER_START,
-	OFFER_ROUTE,				/* entry.key over the event */
+	OFFER_ROUTE,				/* entry.key, where route.c could not tell */
 	OFFER_NEXT,
-	OFFER_KEY,					/* match_key */
+	OFFER_KEY,					/* match_key, the same */
 	OFFER_WHEN,
 	OFFER_VALUE,				/* of a goal */
 	OFFER_CURRENCY
@@ -56,32 +53,6 @@ typedef struct Offer
 	int64		event_id;
 } Offer;
 
-/* Does a report belong to the message that step "of" of this run sent? */
-static bool
-reports_on(const JoEvent *event, const JoRun *run, int of)
-{
-	char	   *step = jo_json_string(event->payload, "step");
-	pg_uuid_t	enrollment_id;
-
-	return step != NULL &&
-		jo_json_uuid(event->payload, "enrollment_id", &enrollment_id) &&
-		memcmp(&enrollment_id, &run->id, sizeof(pg_uuid_t)) == 0 &&
-		jo_streq(step, run->graph->steps[of].name);
-}
-
-/* Could this match apply to the input, looking at names only? */
-static bool
-is_candidate(const JoMatch *match, const JoRun *run)
-{
-	const JoEvent *event = run->member->event;
-
-	if (match->on == NULL)
-		return true;
-	if (event == NULL || !jo_streq(match->on, event->name))
-		return false;
-	return match->of == JO_NO_STEP || reports_on(event, run, match->of);
-}
-
 static void
 add_candidate(Offer *offer, CandidateKind kind, const JoMatch *match,
 			  const char *reason)
@@ -94,6 +65,10 @@ add_candidate(Offer *offer, CandidateKind kind, const JoMatch *match,
 	offer->candidates = lappend(offer->candidates, candidate);
 }
 
+/*
+ * Is the event in time for the goal?  What counts is when it happened, not
+ * when the lane came to it.
+ */
 static bool
 goal_is_open(const JoRun *run)
 {
@@ -101,8 +76,8 @@ goal_is_open(const JoRun *run)
 
 	if (!goal->has_within)
 		return true;
-	return run->member->now <= jo_duration_add(run->entered_at, &goal->within,
-											   jo_run_timezone(run));
+	return run->member->event->instant <=
+		jo_duration_add(run->entered_at, &goal->within, jo_run_timezone(run));
 }
 
 static void
@@ -112,17 +87,19 @@ collect_candidates(Offer *offer, JoRun *run)
 	const JoStep *step = &graph->steps[run->step];
 
 	if (graph->has_goal && run->member->event != NULL &&
-		is_candidate(&graph->goal.match, run) && goal_is_open(run))
+		jo_route_matches(&graph->goal.match, run) && goal_is_open(run))
 		add_candidate(offer, CANDIDATE_GOAL, &graph->goal.match, "goal");
+	if (run->state == JO_ENROLLMENT_ENDED)
+		return;
 	for (int i = 0; i < graph->nexits; i++)
-		if (is_candidate(&graph->exits[i], run))
+		if (jo_route_matches(&graph->exits[i], run))
 			add_candidate(offer, CANDIDATE_EXIT, &graph->exits[i],
 						  graph->exit_reasons[i]);
 	if (run->state != JO_ENROLLMENT_WAITING || run->member->event == NULL ||
 		step->verb != JO_WAIT)
 		return;
 	for (int i = 0; i < step->u.wait.nbranches; i++)
-		if (is_candidate(&step->u.wait.branches[i], run))
+		if (jo_route_matches(&step->u.wait.branches[i], run))
 			add_candidate(offer, CANDIDATE_BRANCH, &step->u.wait.branches[i],
 						  NULL);
 }
@@ -161,7 +138,7 @@ fire_timer(JoBatch *batch, JoRun *run)
 	visit->now = run->member->now;
 	if (step->verb == JO_CALL)
 	{
-		jo_run_try_again(run);
+		jo_run_try_again(batch, run);
 		return;
 	}
 	if (step->verb == JO_DELAY)
@@ -177,11 +154,21 @@ fire_timer(JoBatch *batch, JoRun *run)
 	jo_run_move(batch, run, visit->next, visit->reason);
 }
 
+/* The event has moved the run nowhere: give it back the cause it stands by. */
+static void
+put_back_cause(JoTask *task)
+{
+	const Offer *offer = task->state;
+
+	task->run->event = offer->event;
+	task->run->event_name = offer->event_name;
+	task->run->event_id = offer->event_id;
+}
+
 /* Nothing has taken the run: let its timer fire, or put it back as it was. */
 static void
 finish_offer(JoBatch *batch, JoTask *task)
 {
-	Offer	   *offer = task->state;
 	JoRun	   *run = task->run;
 
 	if (run->member->event == NULL)
@@ -191,14 +178,24 @@ finish_offer(JoBatch *batch, JoTask *task)
 		return;
 	}
 	if (is_restarted(run))
-	{
 		/* What it computes may depend on the event, which is the run's now. */
 		jo_run_restart(batch, run);
-		return;
-	}
-	run->event = offer->event;
-	run->event_name = offer->event_name;
-	run->event_id = offer->event_id;
+	else
+		put_back_cause(task);
+}
+
+/*
+ * The goal is met and ends the run; one that ended before, at a step say, has
+ * now done what it was for.
+ */
+static void
+end_by_goal(JoBatch *batch, JoRun *run, const char *reason)
+{
+	if (run->state == JO_ENROLLMENT_ENDED)
+		jo_run_withdraw(batch, run, reason);
+	else
+		jo_run_end(batch, run, reason, true);
+	jo_run_close(run);
 }
 
 /* The current candidate matches: do what it says.  True: the offer is over. */
@@ -219,7 +216,7 @@ take_candidate(JoBatch *batch, JoTask *task)
 						   offer->value, currency);
 			if (!run->graph->goal.ends)
 				return false;
-			jo_run_end(batch, run, candidate->reason, true);
+			end_by_goal(batch, run, candidate->reason);
 			return true;
 		case CANDIDATE_EXIT:
 			jo_run_end(batch, run, candidate->reason, true);
@@ -241,14 +238,6 @@ ask(JoBatch *batch, JoTask *task, int stage, JoExpression *expression)
 	task->variables = jo_run_variables(batch, task->run,
 									   jo_expression_uses(expression));
 	return false;
-}
-
-/* Step to the next candidate; true when there is none. */
-static bool
-next_candidate(Offer *offer)
-{
-	offer->current++;
-	return offer->current >= list_length(offer->candidates);
 }
 
 static bool
@@ -302,7 +291,8 @@ question_candidate(JoBatch *batch, JoTask *task)
 	const JoMatch *match = candidate->match;
 	const JoGoal *goal = &task->run->graph->goal;
 
-	if (task->stage < OFFER_KEY && match->match_key != NULL)
+	if (task->stage < OFFER_KEY && match->match_key != NULL &&
+		!jo_route_knows_key(task->member, match->match_key))
 		return ask(batch, task, OFFER_KEY, match->match_key);
 	if (task->stage < OFFER_WHEN && match->when != NULL)
 		return ask(batch, task, OFFER_WHEN, match->when);
@@ -319,6 +309,7 @@ question_candidate(JoBatch *batch, JoTask *task)
 static bool
 start_offer(JoBatch *batch, JoTask *task)
 {
+	MemoryContext caller = MemoryContextSwitchTo(batch->round);
 	Offer	   *offer = palloc0(sizeof(Offer));
 	JoRun	   *run = task->run;
 	JoEvent    *event = run->member->event;
@@ -332,9 +323,11 @@ start_offer(JoBatch *batch, JoTask *task)
 	run->event_name = event != NULL ? event->name : NULL;
 	run->event_id = event != NULL ? event->seq : 0;
 	collect_candidates(offer, run);
+	MemoryContextSwitchTo(caller);
 
 	if (event != NULL && entry->on != NULL && entry->key != NULL &&
-		jo_streq(entry->on, event->name))
+		jo_streq(entry->on, event->name) &&
+		!jo_route_knows_key(run->member, entry->key))
 		return ask(batch, task, OFFER_ROUTE, entry->key);
 	task->stage = OFFER_NEXT;
 	return true;
@@ -350,56 +343,36 @@ offer_resume(JoBatch *batch, JoTask *task)
 		if (!start_offer(batch, task))
 			return false;
 		offer = task->state;
-		if (offer->candidates == NIL)
-		{
-			finish_offer(batch, task);
-			return true;
-		}
 	}
 	else
 	{
+		bool		is_routing = task->stage == OFFER_ROUTE;
+		bool		goes_on = accept_answer(task);
+
 		offer = task->state;
-		if (!accept_answer(task))
+		if (is_routing && !goes_on)
 		{
-			if (task->stage == OFFER_ROUTE)
-			{
-				/* not this run's event: not even a restart */
-				task->run->event = offer->event;
-				task->run->event_name = offer->event_name;
-				task->run->event_id = offer->event_id;
-				return true;
-			}
-			if (next_candidate(offer))
-			{
-				finish_offer(batch, task);
-				return true;
-			}
-			task->stage = OFFER_NEXT;
+			/* not this run's event: not even a restart */
+			put_back_cause(task);
+			return true;
 		}
-		else if (task->stage == OFFER_ROUTE)
-		{
+		if (!goes_on)
+			offer->current++;
+		if (is_routing || !goes_on)
 			task->stage = OFFER_NEXT;
-			if (offer->candidates == NIL)
-			{
-				finish_offer(batch, task);
-				return true;
-			}
-		}
 	}
 
-	for (;;)
+	while (offer->current < list_length(offer->candidates))
 	{
 		if (!question_candidate(batch, task))
 			return false;
 		if (take_candidate(batch, task))
 			return true;
-		if (next_candidate(offer))
-		{
-			finish_offer(batch, task);
-			return true;
-		}
+		offer->current++;
 		task->stage = OFFER_NEXT;
 	}
+	finish_offer(batch, task);
+	return true;
 }
 
 /* An expression of the goal, an exit rule or a wait raised. */
@@ -420,49 +393,14 @@ offer_fail(JoBatch *batch, JoTask *task, const JoError *error)
 		jo_run_park(batch, task->run, error, sql);
 }
 
-/*
- * Is there nothing that the event could do to the run, looking at names only?
- * So it is for most events and most runs, and a customer may have thousands of
- * both.
- */
-static bool
-is_indifferent(const JoRun *run)
-{
-	const JoGraph *graph = run->graph;
-	const JoStep *step = &graph->steps[run->step];
-
-	if (run->member->event == NULL || is_restarted(run))
-		return false;
-	if (graph->has_goal && is_candidate(&graph->goal.match, run))
-		return false;
-	for (int i = 0; i < graph->nexits; i++)
-		if (is_candidate(&graph->exits[i], run))
-			return false;
-	if (run->state != JO_ENROLLMENT_WAITING || step->verb != JO_WAIT)
-		return true;
-	for (int i = 0; i < step->u.wait.nbranches; i++)
-		if (is_candidate(&step->u.wait.branches[i], run))
-			return false;
-	return true;
-}
-
-/*
- * A task that offers its member's input to "run", or NULL when the run is
- * indifferent to it.
- */
+/* A task that offers its member's input to "run". */
 JoTask *
 jo_offer_task(JoBatch *batch, JoRun *run)
 {
-	JoTask	   *task;
+	JoTask	   *task = jo_task_create(batch, run->member, run, run->graph);
 
-	if (is_indifferent(run))
-		return NULL;
-	task = palloc0(sizeof(JoTask));
 	task->resume = offer_resume;
 	task->fail = offer_fail;
-	task->member = run->member;
-	task->run = run;
-	task->graph = run->graph;
 	task->stage = OFFER_START;
 	return task;
 }

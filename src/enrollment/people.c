@@ -40,7 +40,8 @@ jo_people_inside(int32 journey_id, const char *state)
 	jo_run_as_extension(&saved);
 	SPI_connect();
 	if (SPI_execute_with_args("SELECT count(*) FROM journey_orch.enrollment"
-							  " WHERE journey_id = $1 AND ($2 IS NULL OR state = $2)",
+							  " WHERE journey_id = $1 AND state <> 'ended'"
+							  " AND ($2 IS NULL OR state = $2)",
 							  2, types, values, nulls, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not count the people inside");
 	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],

@@ -81,7 +81,7 @@ put_counts(ReturnSetInfo *result, const Publishing *publication,
 							  "  $5 = 'move' AND e.version <> $2 AND t.step IS NOT NULL"
 							  "   AND (e.is_held OR t.verb = f.verb) AS moves"
 							  "  FROM (SELECT version, step, state = 'held' AS is_held, count(*) AS inside"
-							  "        FROM journey_orch.enrollment WHERE journey_id = $1 GROUP BY 1, 2, 3) AS e"
+							  "        FROM journey_orch.enrollment WHERE journey_id = $1 AND state <> 'ended' GROUP BY 1, 2, 3) AS e"
 							  "  LEFT JOIN journey_orch.journey_step AS f"
 							  "   ON f.journey_id = $1 AND f.version = e.version AND f.step = e.step"
 							  "  LEFT JOIN journey_orch.journey_step AS t"

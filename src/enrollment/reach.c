@@ -48,7 +48,7 @@ select_customers(JoBatch *batch)
 	if (SPI_execute_with_args("SELECT r.customer_id FROM journey_orch.enrollment AS r"
 							  " JOIN journey_orch.publication AS p"
 							  "  ON p.journey_id = r.journey_id AND p.seq > r.acted"
-							  " WHERE r.lane = $1 AND CASE p.act"
+							  " WHERE r.lane = $1 AND r.state <> 'ended' AND CASE p.act"
 							  "  WHEN 'stop' THEN p.policy->>'inflight' = 'exit'"
 							  "  WHEN 'publish' THEN p.policy->>'inflight' IN ('exit', 'move')"
 							  "   AND p.version <> r.version"

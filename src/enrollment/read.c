@@ -141,11 +141,11 @@ read_runs(JoBatch *batch, List *members)
 		CHECK_FOR_INTERRUPTS();
 		jo_live_find(live, batch->snapshot, member->customer_id);
 		while ((slot = jo_live_next(live)) != NULL)
-			member->runs = lappend(member->runs,
-								   jo_run_from_row(member, slot));
+			jo_member_add_run(member, jo_run_from_row(member, slot));
 		if (batch->sink->overlay_runs != NULL)
 			batch->sink->overlay_runs(batch, member);
 		list_sort(member->runs, compare_runs);
+		jo_member_number_runs(member);
 		for (int i = 0; i < list_length(member->runs); i++)
 		{
 			JoRun	   *run = list_nth(member->runs, i);
@@ -204,7 +204,7 @@ read_messages(JoBatch *batch, List *members)
 			JoMessage  *message = jo_message_from_row(member, slot);
 
 			jo_message_resume(member, message);
-			member->messages = lappend(member->messages, message);
+			jo_member_add_message(member, message);
 		}
 	}
 	jo_live_close(live);
@@ -253,6 +253,8 @@ void
 jo_batch_read_live(JoBatch *batch)
 {
 	list_sort(batch->members, compare_members);
+	for (int i = 0; i < list_length(batch->members); i++)
+		((JoMember *) list_nth(batch->members, i))->ordinal = i;
 	read_runs(batch, batch->members);
 	read_memories(batch, batch->members);
 	read_messages(batch, batch->members);

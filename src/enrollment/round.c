@@ -10,46 +10,20 @@
  * right after it, before everything else (cause.c).
  *
  * A command goes to the run it is about (command.c), and to nobody else.  For
- * another event: reports about messages, then the live runs (goal, exit rules,
- * waiting step) until they rest, then the entry rules against the state that
- * results.
+ * another event: the runs (goal, exit rules, then the step that waits for it,
+ * or for the fate of its message) until they rest, then the entry rules against
+ * the state that results.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 #include "enrollment/careful.h"
 #include "enrollment/life.h"
 
 /* Rounds of pure timers for one customer before the batch is cut. */
 #define ROUNDS_PER_BATCH 200
-
-/* Is there a timer that may fire for this run? */
-static bool
-run_has_timer(const JoRun *run)
-{
-	return run->due_at != JO_NO_TIME && !jo_run_is_suspended(run) &&
-		(run->state == JO_ENROLLMENT_WAITING ||
-		 run->state == JO_ENROLLMENT_DELAYED ||
-		 run->state == JO_ENROLLMENT_HELD);
-}
-
-/* The earliest due time of the customer's runs and messages. */
-static TimestampTz
-next_due(const JoMember *member)
-{
-	TimestampTz due = jo_message_next_due(member);
-	ListCell   *cell;
-
-	foreach(cell, member->runs)
-	{
-		const JoRun *run = lfirst(cell);
-
-		if (run_has_timer(run) && (due == JO_NO_TIME || run->due_at < due))
-			due = run->due_at;
-	}
-	return due;
-}
 
 static void
 set_now(const JoBatch *batch, JoMember *member, TimestampTz instant)
@@ -77,7 +51,7 @@ select_input(JoBatch *batch, JoMember *member)
 		member->due = JO_NO_TIME;
 		return true;
 	}
-	due = next_due(member);
+	due = jo_due_next(member);
 	if (member->next_event < list_length(member->events))
 		member->event = list_nth(member->events, member->next_event);
 	member->act = jo_member_next_act(batch, member);
@@ -127,14 +101,17 @@ select_input(JoBatch *batch, JoMember *member)
 	return true;
 }
 
-/* The members that have an input, each with its input chosen. */
+/*
+ * Those of the members that have an input, each with its input chosen.  One
+ * that has none is at rest for good: only his own inputs make new ones.
+ */
 static List *
-select_inputs(JoBatch *batch)
+select_inputs(JoBatch *batch, List *members)
 {
 	List	   *active = NIL;
 	ListCell   *cell;
 
-	foreach(cell, batch->members)
+	foreach(cell, members)
 	{
 		JoMember   *member = lfirst(cell);
 
@@ -142,6 +119,14 @@ select_inputs(JoBatch *batch)
 			active = lappend(active, member);
 	}
 	return active;
+}
+
+/* Why nothing can be asked of the run now, or NULL. */
+const JoError *
+jo_run_error(const JoRun *run)
+{
+	return run->graph->error != NULL ? run->graph->error :
+		run->member->profile.error;
 }
 
 /* Does a run have to end because its customer's row is gone? */
@@ -153,84 +138,74 @@ jo_customer_is_missed(const JoBatch *batch, const JoRun *run)
 		!run->graph->enters_without_customer;
 }
 
-/* What the input means to one run: an offer task, or NULL when it is settled. */
-static JoTask *
-offer_to(JoBatch *batch, JoRun *run)
+/* Offer the input to one run, which is at rest; adds to "tasks". */
+static List *
+offer_to(JoBatch *batch, JoRun *run, List *tasks)
 {
 	JoMember   *member = run->member;
-	const JoError *error;
+	const JoError *error = jo_run_error(run);
 
-	if (run->state == JO_ENROLLMENT_ENDED ||
-		run->state == JO_ENROLLMENT_MOVING)
-		return NULL;
-	if (member->event == NULL &&
-		!(run_has_timer(run) && run->due_at <= member->due))
-		return NULL;
+	if (run->state == JO_ENROLLMENT_ENDED &&
+		(member->event == NULL || jo_customer_is_missed(batch, run)))
+	{
+		jo_run_close(run);
+		return tasks;
+	}
 	if (batch->care != NULL && jo_care_parks(batch, run))
-		return NULL;
-	error = run->graph->error != NULL ? run->graph->error :
-		member->profile.error;
+		return tasks;
 	if (error != NULL)
 	{
-		if (run->state != JO_ENROLLMENT_PARKED)
+		if (run->state != JO_ENROLLMENT_PARKED &&
+			run->state != JO_ENROLLMENT_ENDED)
 			jo_run_park(batch, run, error, NULL);
-		return NULL;
+		return tasks;
 	}
 	run->advances = 0;
 	if (jo_customer_is_missed(batch, run))
 	{
 		run->event_id = member->event != NULL ? member->event->seq : 0;
 		jo_run_end(batch, run, "customer_deleted", true);
-		return NULL;
+		return tasks;
 	}
-	return jo_offer_task(batch, run);
+	return lappend(tasks, jo_offer_task(batch, run));
 }
 
-/* Tasks for the runs of these members that move. */
+/* What is due for a customer: messages go out, runs are offered the timer. */
 static List *
-advance_tasks(JoBatch *batch, List *members)
+offer_timer(JoBatch *batch, JoMember *member, List *tasks)
 {
-	List	   *tasks = NIL;
-	ListCell   *member_cell;
-	ListCell   *run_cell;
+	List	   *runs;
+	List	   *messages;
+	ListCell   *cell;
 
-	foreach(member_cell, members)
-	{
-		JoMember   *member = lfirst(member_cell);
-
-		foreach(run_cell, member->runs)
-		{
-			JoRun	   *run = lfirst(run_cell);
-
-			if (run->state != JO_ENROLLMENT_MOVING)
-				continue;
-			if (run->pause != NULL && !run->is_restarted)
-				jo_run_hold(batch, run);
-			else
-				tasks = lappend(tasks, jo_advance_task(batch, run));
-		}
-	}
+	jo_due_take(member, &runs, &messages);
+	foreach(cell, messages)
+		jo_message_due(batch, member, lfirst(cell));
+	foreach(cell, runs)
+		tasks = offer_to(batch, lfirst(cell), tasks);
+	list_free(runs);
+	list_free(messages);
 	return tasks;
 }
 
 /*
- * Advance every moving run of these members until it is at rest.  A failure
- * ends a task, but the run goes on where its step says so.
+ * The answer of a step that awaits its message, and of the message itself:
+ * last, as any step's is after goal and exit rules.
  */
 static void
-advance_moving(JoBatch *batch, List *members)
+apply_reports(JoBatch *batch, List *members)
 {
-	List	   *tasks;
+	ListCell   *cell;
 
-	while ((tasks = advance_tasks(batch, members)) != NIL)
-		jo_wave_run(batch, tasks);
-}
+	foreach(cell, members)
+	{
+		JoMember   *member = lfirst(cell);
 
-static bool
-is_command(const JoEvent *event)
-{
-	return event != NULL && (event->kind == JO_EVENT_KIND_COMMAND ||
-							 event->kind == JO_EVENT_KIND_CAUSED_COMMAND);
+		jo_care_blame(batch, NULL, NULL);
+		if (member->event != NULL &&
+			member->event->kind == JO_EVENT_KIND_MESSAGE)
+			jo_message_report(batch, member, member->event);
+	}
 }
 
 static void
@@ -240,6 +215,7 @@ offer_inputs(JoBatch *batch, List *members)
 	ListCell   *member_cell;
 	ListCell   *run_cell;
 
+	jo_route_ask(batch, members);
 	foreach(member_cell, members)
 	{
 		JoMember   *member = lfirst(member_cell);
@@ -250,24 +226,71 @@ offer_inputs(JoBatch *batch, List *members)
 			jo_member_meet_act(batch, member);
 			continue;
 		}
-		if (is_command(member->event))
+		if (member->event != NULL && jo_event_is_command(member->event))
 		{
 			jo_command_apply(batch, member);
 			continue;
 		}
 		if (member->event == NULL)
-			jo_message_due(batch, member);
-		else if (member->event->kind == JO_EVENT_KIND_MESSAGE)
-			jo_message_report(batch, member, member->event);
-		foreach(run_cell, member->runs)
 		{
-			JoTask	   *task = offer_to(batch, lfirst(run_cell));
-
-			if (task != NULL)
-				tasks = lappend(tasks, task);
+			tasks = offer_timer(batch, member, tasks);
+			continue;
 		}
+		foreach(run_cell, jo_route_runs(batch, member))
+			tasks = offer_to(batch, lfirst(run_cell), tasks);
 	}
 	jo_wave_run(batch, tasks);
+	apply_reports(batch, members);
+}
+
+/* In the order of the customers, and of the runs of each. */
+static int
+compare_moving(const ListCell *a, const ListCell *b)
+{
+	const JoRun *left = lfirst(a);
+	const JoRun *right = lfirst(b);
+
+	if (left->member != right->member)
+		return left->member->ordinal - right->member->ordinal;
+	return left->ordinal - right->ordinal;
+}
+
+/* Tasks for the runs that move. */
+static List *
+advance_tasks(JoBatch *batch)
+{
+	List	   *tasks = NIL;
+	ListCell   *cell;
+
+	list_sort(batch->moving, compare_moving);
+	foreach(cell, batch->moving)
+	{
+		JoRun	   *run = lfirst(cell);
+
+		run->is_queued = false;
+		if (run->state != JO_ENROLLMENT_MOVING)
+			continue;
+		if (run->pause != NULL && !run->is_restarted)
+			jo_run_hold(batch, run);
+		else
+			tasks = lappend(tasks, jo_advance_task(batch, run));
+	}
+	list_free(batch->moving);
+	batch->moving = NIL;
+	return tasks;
+}
+
+/*
+ * Advance every moving run until it is at rest.  A failure ends a task, but the
+ * run goes on where its step says so.
+ */
+static void
+advance_moving(JoBatch *batch)
+{
+	List	   *tasks;
+
+	while ((tasks = advance_tasks(batch)) != NIL)
+		jo_wave_run(batch, tasks);
 }
 
 /* Carry out a command that is not about a run that has it offered. */
@@ -299,7 +322,7 @@ try_entries(JoBatch *batch, List *members)
 
 		if (member->event == NULL)
 			continue;
-		if (is_command(member->event))
+		if (jo_event_is_command(member->event))
 		{
 			tasks = obey(batch, member, tasks);
 			continue;
@@ -322,16 +345,27 @@ try_entries(JoBatch *batch, List *members)
 void
 jo_batch_compute(JoBatch *batch)
 {
-	List	   *members;
+	List	   *members = list_copy(batch->members);
 
-	while ((members = select_inputs(batch)) != NIL)
+	batch->round = AllocSetContextCreate(batch->context, "journey_orch round",
+										 ALLOCSET_DEFAULT_SIZES);
+	for (;;)
 	{
+		List	   *active = select_inputs(batch, members);
+
+		list_free(members);
+		members = active;
+		if (members == NIL)
+			break;
 		CHECK_FOR_INTERRUPTS();
 		if (batch->care != NULL && jo_care_sets_aside(batch))
 			continue;
 		offer_inputs(batch, members);
-		advance_moving(batch, members);
+		advance_moving(batch);
 		try_entries(batch, members);
-		advance_moving(batch, members);
+		advance_moving(batch);
+		MemoryContextReset(batch->round);
 	}
+	MemoryContextDelete(batch->round);
+	batch->round = NULL;
 }

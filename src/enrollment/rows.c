@@ -87,6 +87,7 @@ jo_run_from_row(JoMember *member, TupleTableSlot *slot)
 	run->state = jo_enrollment_state_of(get_text(slot, RUN_STATE));
 	run->step_name = get_text(slot, RUN_STEP);
 	run->key = get_text(slot, RUN_KEY);
+	run->key_hash = jo_key_hash(run->key);
 	run->context = get_json(slot, RUN_CONTEXT);
 	run->entry_event = get_json(slot, RUN_ENTRY_EVENT);
 	run->event = get_json(slot, RUN_EVENT);

@@ -97,7 +97,7 @@ write_run(JoBatch *batch, LiveTable *table, JoRun *run)
 	jo_care_blame(batch, run, run->graph);
 	batch->cursor.parked += (run->state == JO_ENROLLMENT_PARKED) -
 		run->was_parked;
-	if (run->state == JO_ENROLLMENT_ENDED)
+	if (jo_run_is_gone(run))
 	{
 		if (run->is_stored)
 			jo_live_delete(get_live(table), &run->tid);

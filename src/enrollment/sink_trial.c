@@ -84,21 +84,6 @@ write_batch(JoBatch *batch)
 	jo_sink_append_logs(batch);
 }
 
-static JoRun *
-find_run(const JoMember *member, const pg_uuid_t *id)
-{
-	ListCell   *cell;
-
-	foreach(cell, member->runs)
-	{
-		JoRun	   *run = lfirst(cell);
-
-		if (memcmp(&run->id, id, sizeof(pg_uuid_t)) == 0)
-			return run;
-	}
-	return NULL;
-}
-
 /* Let the newest trial row of each run stand for what is stored. */
 static void
 overlay_runs(JoBatch *batch, JoMember *member)
@@ -111,12 +96,12 @@ overlay_runs(JoBatch *batch, JoMember *member)
 	while ((slot = jo_live_next(live)) != NULL)
 	{
 		JoRun	   *trial = jo_run_from_row(member, slot);
-		JoRun	   *stored = find_run(member, &trial->id);
+		JoRun	   *stored = jo_member_run(member, &trial->id);
 
 		if (DatumGetBool(slot->tts_values[TRIAL_IS_ENDED]))
 			trial->state = JO_ENROLLMENT_ENDED;
 		if (stored == NULL)
-			member->runs = lappend(member->runs, trial);
+			jo_member_add_run(member, trial);
 		else if (trial->generation >= stored->generation)
 			*stored = *trial;
 	}

@@ -1,6 +1,7 @@
 /* enrollment: live runs, their memory, timers and log */
 
-/* One live passage of a customer through a journey.  Deleted when it ends.
+/* One live passage of a customer through a journey.  Deleted when it ends; in
+   state ended while the goal's "within" is not over, which due_at tells.
    Only customer_id is indexed, and no indexed column ever changes: updates are
    HOT.  Leaf enrollment_LL. */
 CREATE TABLE journey_orch.enrollment
@@ -31,7 +32,7 @@ CREATE TABLE journey_orch.enrollment
   error          jsonb,                      -- of a parked run, or a call to be tried again: sqlstate, message, expression, attempts
   parent_id      uuid,                       -- the run that waits for the end of this one; NULL: none
   parent_visit   integer,                    -- and at which of its visits
-  CONSTRAINT enrollment_state CHECK (state IN ('waiting', 'delayed', 'sending', 'held', 'parked'))
+  CONSTRAINT enrollment_state CHECK (state IN ('waiting', 'delayed', 'sending', 'held', 'parked', 'ended'))
 ) PARTITION BY LIST (lane);
 
 /* Rows written by run_here() in this transaction; never committed. */
@@ -87,7 +88,7 @@ SELECT pg_catalog.pg_extension_config_dump('journey_orch.event_failure_failure_i
 /* One advance.  Insert-only; leaf step_log_LL_S. */
 CREATE TABLE journey_orch.step_log
 (
-  enrollment_id uuid,                        -- NULL: a refused entry
+  enrollment_id uuid,                        -- NULL: a refused entry; not: a goal that could not be asked
   clock         timestamptz NOT NULL,        -- engine clock of the advance
   arrived_at    timestamptz,                 -- at from_step; NULL for an entry
   due_at        timestamptz,                 -- armed on arrival at to_step

@@ -28,7 +28,7 @@ typedef enum JoEnrollmentState
 	JO_ENROLLMENT_SENDING,
 	JO_ENROLLMENT_HELD,			/* before its step, by a pause */
 	JO_ENROLLMENT_PARKED,
-	JO_ENROLLMENT_ENDED			/* the row is gone */
+	JO_ENROLLMENT_ENDED			/* the row is gone, or kept for the goal */
 } JoEnrollmentState;
 
 /* What a step function wants. */

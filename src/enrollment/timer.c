@@ -182,8 +182,7 @@ arm_run(JoBatch *batch, JoRun *run, TimestampTz gone)
 {
 	bool		has_hint = run->hint_at > gone;
 
-	if (run->due_at == JO_NO_TIME || run->state == JO_ENROLLMENT_ENDED ||
-		jo_run_is_suspended(run))
+	if (run->due_at == JO_NO_TIME || jo_run_is_suspended(run))
 		return;
 	if (has_hint && run->hint_at <= run->due_at)
 		return;

@@ -105,7 +105,7 @@ make_journey_variable(JoMember *member, const JoGraph *graph, JoRun *run,
 
 /*
  * The variables of a run as it stands now, with what "uses" asks for.  The
- * result is the run's own and good until the run moves.
+ * result is the run's own and good until the run moves or the round ends.
  */
 const JoVariables *
 jo_run_variables(JoBatch *batch, JoRun *run, int uses)
@@ -121,17 +121,23 @@ jo_run_variables(JoBatch *batch, JoRun *run, int uses)
 	variables->context = JsonbPGetDatum(run->context);
 	variables->context_isnull = false;
 	if (uses & JO_USES_JOURNEY)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(batch->round);
+
 		variables->journey = make_journey_variable(run->member, run->graph,
 												   run, NULL);
+		MemoryContextSwitchTo(caller);
+	}
 	variables->journey_isnull = false;
 	return variables;
 }
 
-/* The variables of an entry that is being tried: there is no run yet. */
+/* The variables of an event without a run, good until the round ends. */
 const JoVariables *
 jo_event_variables(JoBatch *batch, JoMember *member, const JoGraph *graph,
 				   int uses)
 {
+	MemoryContext caller = MemoryContextSwitchTo(batch->round);
 	JoVariables *variables = palloc0(sizeof(JoVariables));
 
 	variables->customer = member->profile.row;
@@ -143,6 +149,7 @@ jo_event_variables(JoBatch *batch, JoMember *member, const JoGraph *graph,
 	if (uses & JO_USES_JOURNEY)
 		variables->journey = make_journey_variable(member, graph, NULL,
 												   member->event);
+	MemoryContextSwitchTo(caller);
 	return variables;
 }
 

@@ -16,6 +16,19 @@
 
 #include "enrollment/careful.h"
 
+/* A task of this round for the caller to fill in. */
+JoTask *
+jo_task_create(JoBatch *batch, JoMember *member, JoRun *run,
+			   const JoGraph *graph)
+{
+	JoTask	   *task = MemoryContextAllocZero(batch->round, sizeof(JoTask));
+
+	task->member = member;
+	task->run = run;
+	task->graph = graph;
+	return task;
+}
+
 /* Order by expression, so that equal requests stand together. */
 static int
 compare_by_expression(const void *a, const void *b)
@@ -46,6 +59,10 @@ answer_expression(JoTask **tasks, int n)
 		tasks[i]->isnull = isnull[i];
 		tasks[i]->error = errors[i];
 	}
+	pfree(rows);
+	pfree(values);
+	pfree(isnull);
+	pfree(errors);
 }
 
 static void
@@ -75,6 +92,7 @@ answer_messages(JoBatch *batch, JoTask **tasks, int n)
 	jo_compose(batch, tasks, n, errors);
 	for (int i = 0; i < n; i++)
 		tasks[i]->error = errors[i];
+	pfree(errors);
 }
 
 /* Answer all requests of one kind. */
@@ -104,6 +122,7 @@ answer(JoBatch *batch, List *asking, JoRequest request)
 			jo_care_blame(batch, tasks[i]->run, tasks[i]->graph);
 			answer_messages(batch, &tasks[i], 1);
 		}
+	pfree(tasks);
 }
 
 /*
@@ -129,7 +148,7 @@ keep_answered(JoBatch *batch, List *asking)
 	return alive;
 }
 
-/* Run all tasks to their end. */
+/* Run all tasks to their end; the list is used up. */
 void
 jo_wave_run(JoBatch *batch, List *tasks)
 {
@@ -147,11 +166,13 @@ jo_wave_run(JoBatch *batch, List *tasks)
 			if (!task->resume(batch, task))
 				asking = lappend(asking, task);
 		}
+		list_free(tasks);
 		if (asking == NIL)
 			break;
 		answer(batch, asking, JO_REQUEST_VALUE);
 		answer(batch, asking, JO_REQUEST_CALL);
 		answer(batch, asking, JO_REQUEST_MESSAGE);
 		tasks = keep_answered(batch, asking);
+		list_free(asking);
 	}
 }

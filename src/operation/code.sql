@@ -59,7 +59,7 @@ BEGIN
                       p.entered, p.ended, coalesce(a.active, 0), coalesce(a.parked, 0), p.parked))
     FROM position AS p
     LEFT JOIN (SELECT lane, count(*) AS active, count(*) FILTER (WHERE state = 'parked') AS parked
-               FROM journey_orch.enrollment GROUP BY lane) AS a USING (lane)
+               FROM journey_orch.enrollment WHERE state <> 'ended' GROUP BY lane) AS a USING (lane)
     WHERE p.entered <> p.ended + coalesce(a.active, 0) OR p.parked <> coalesce(a.parked, 0)
     UNION ALL
     SELECT 3, 'one entry, at most one end', 'enrollment', count(*), min(e.enrollment_id::text)
@@ -72,9 +72,11 @@ BEGIN
     UNION ALL
     SELECT 5, 'the step log folds into the enrollments', 'enrollment', count(*),
            min(coalesce(r.enrollment_id, e.enrollment_id)::text)
-    FROM (SELECT * FROM entered WHERE ends = 0) AS e
+    FROM entered AS e
     FULL JOIN journey_orch.enrollment AS r USING (enrollment_id)
-    WHERE e.enrollment_id IS NULL OR r.enrollment_id IS NULL OR e.visit <> r.visit
+    WHERE CASE WHEN r.enrollment_id IS NULL THEN e.ends = 0
+               ELSE e.enrollment_id IS NULL OR e.visit <> r.visit
+                    OR (e.ends > 0) <> (r.state = 'ended') END
     UNION ALL
     SELECT 6, 'one row per message and attempt', 'attempt', count(*), min(d.id::text)
     FROM (SELECT o.id, o.attempt FROM journey_orch.outbox AS o
@@ -83,7 +85,7 @@ BEGIN
     SELECT 7, 'everything due has a timer to come', 'enrollment', count(*), min(r.enrollment_id::text)
     FROM journey_orch.enrollment AS r
     LEFT JOIN position AS p USING (lane)
-    WHERE r.due_at IS NOT NULL AND r.state IN ('waiting', 'delayed', 'held')
+    WHERE r.due_at IS NOT NULL AND r.state IN ('waiting', 'delayed', 'held', 'ended')
       AND NOT EXISTS (SELECT FROM journey_orch.timer AS t
                       WHERE t.lane = r.lane AND t.customer_id = r.customer_id
                         AND (t.due_at <= r.due_at OR t.due_at = p.timer_due)
@@ -96,7 +98,7 @@ BEGIN
     SELECT 10, 'acts have reached everybody they change', 'enrollment', count(*), min(r.enrollment_id::text)
     FROM journey_orch.enrollment AS r
     JOIN journey_orch.publication AS a ON a.journey_id = r.journey_id AND a.seq > r.acted
-    WHERE CASE a.act WHEN 'stop' THEN a.policy ->> 'inflight' = 'exit'
+    WHERE r.state <> 'ended' AND CASE a.act WHEN 'stop' THEN a.policy ->> 'inflight' = 'exit'
                      WHEN 'publish' THEN a.policy ->> 'inflight' IN ('exit', 'move')
                        AND a.version <> r.version
                      WHEN 'resume' THEN r.state = 'held'
@@ -130,7 +132,7 @@ BEGIN
       ON s.journey_id = r.journey_id AND s.version = r.version AND s.step = r.step AND s.verb = 'enter'
     WHERE depth = 'full' AND r.state = 'waiting'
       AND NOT EXISTS (SELECT FROM journey_orch.enrollment AS c
-                      WHERE c.lane = r.lane AND c.customer_id = r.customer_id
+                      WHERE c.lane = r.lane AND c.customer_id = r.customer_id AND c.state <> 'ended'
                         AND c.parent_id = r.enrollment_id AND c.parent_visit = r.visit)
   )
   SELECT f.law, f.broken = 0,

@@ -33,7 +33,7 @@ $$;
 CREATE FUNCTION entries(name text) RETURNS bigint LANGUAGE sql AS
   $$SELECT count(*) FROM step_log JOIN journey USING (journey_id) WHERE journey.name = entries.name AND outcome = 'entered'$$;
 
-SELECT plan(41);
+SELECT plan(48);
 SELECT bind_customer('customer', 'id') \gset _
 SELECT set_channel('email', 'customer.id') \gset _
 SELECT set_template('t', 'email', 'Hello') \gset _
@@ -123,6 +123,24 @@ SELECT count(happened('ranked', 'r' || n)) FROM rank \gset _
 SELECT count(happened('e', 'r' || n, payload)) FROM rank \gset _
 CALL run();
 SELECT is(trail('ranks', 'r' || n), want, 'ranks of ' || payload::text) FROM rank ORDER BY n;
+
+-- Goal and exit rules come before the step that awaits its message, too
+SELECT count(make('fate_' || n, '{"on": "fated"}', '{"w": {"send": {"channels": ["email"], "template": "t"}, "next": "x", "on_failure": "y"}, "x": {"exit": "x"}, "y": {"exit": "y"}}', more))
+  FROM (VALUES ('rule', '{"exit": [{"on": "message.sent", "of": "w", "reason": "sent"}, {"on": "message.failed", "reason": "failed"}]}'::jsonb), ('goal', '{"goal": {"on": "message.sent"}}'),
+    ('count', '{"goal": {"on": "message.sent", "of": "w", "exit": false}}'), ('raise', '{"exit": [{"on": "message.sent", "of": "w", "when": "(event->>''channel'')::int > 0"}]}')) AS v (n, more) \gset _
+SELECT happened('fated', 'a'), happened('fated', 'b') \gset _
+CALL run();
+CREATE TABLE claimed AS SELECT * FROM claim('email', 'test');
+SELECT count(a.outcome) FROM claimed AS c, ack(c.claim_id, ARRAY[c.message_id]) AS a WHERE c.customer_id = 'a' \gset _
+SELECT count(nack(claim_id, message_id, 'gone', permanent => true)) FROM claimed WHERE customer_id = 'b' \gset _
+CALL run();
+SELECT is(trail('fate_rule', 'a'), 'entered w, ended sent', 'an exit rule takes message.sent before the step');
+SELECT is(trail('fate_rule', 'b'), 'entered w, ended failed', 'and message.failed');
+SELECT is(trail('fate_goal', 'a'), 'entered w, converted goal, ended goal', 'so does a goal');
+SELECT is(trail('fate_count', 'a'), 'entered w, converted goal, advanced sent, ended x', 'one that does not end the run leaves the answer to the step');
+SELECT is(trail('fate_count', 'b'), 'entered w, advanced failed, ended y', 'as does an event that meets nothing');
+SELECT is(trail('fate_raise', 'a'), 'entered w, parked 22P02', 'a rule that raises parks the run where it stands');
+SELECT is((SELECT count(*) FROM message WHERE customer_id = 'a'), 0::bigint, 'a message that was sent is settled whatever became of its run');
 
 -- Who may enter: k1, k1, k2, then all end, k1, k2
 CREATE TABLE policy (name text, policy text, key text, want bigint);

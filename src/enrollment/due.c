@@ -1,0 +1,225 @@
+/*
+ * enrollment/due.c
+ *	  What is due next for one customer: his runs' timers and his messages'.
+ *
+ * The truth is due_at in the run or message.  A customer with few of them is
+ * asked one by one; one with many gets a heap of due times, in which nothing
+ * is ever searched: who gets another due time is entered again, and an entry
+ * that is no longer true is dropped when it comes to the top.
+ */
+#include "postgres.h"
+
+#include "lib/pairingheap.h"
+#include "utils/memutils.h"
+
+#include "enrollment/batch.h"
+
+/* A due time of a run or of a message; the other is NULL. */
+typedef struct DueEntry
+{
+	pairingheap_node node;
+	TimestampTz due_at;
+	JoRun	   *run;
+	JoMessage  *message;
+} DueEntry;
+
+/* The earliest is at the top. */
+static int
+compare_entries(const pairingheap_node *a, const pairingheap_node *b,
+				void *arg)
+{
+	const DueEntry *left = pairingheap_const_container(DueEntry, node, a);
+	const DueEntry *right = pairingheap_const_container(DueEntry, node, b);
+
+	return (left->due_at < right->due_at) - (left->due_at > right->due_at);
+}
+
+static void
+enter(JoMember *member, TimestampTz due_at, JoRun *run, JoMessage *message)
+{
+	DueEntry   *entry = MemoryContextAlloc(GetMemoryChunkContext(member),
+										   sizeof(DueEntry));
+
+	entry->due_at = due_at;
+	entry->run = run;
+	entry->message = message;
+	pairingheap_add(member->due_heap, &entry->node);
+}
+
+/* The run has a due time, which it had not before. */
+void
+jo_due_add_run(JoRun *run)
+{
+	if (run->member->due_heap != NULL && jo_run_has_timer(run))
+		enter(run->member, run->due_at, run, NULL);
+}
+
+/* The same of a message. */
+void
+jo_due_add_message(JoMember *member, JoMessage *message)
+{
+	if (member->due_heap != NULL && jo_message_has_timer(message))
+		enter(member, message->due_at, NULL, message);
+}
+
+static void
+build_heap(JoMember *member)
+{
+	MemoryContext caller;
+	ListCell   *cell;
+
+	caller = MemoryContextSwitchTo(GetMemoryChunkContext(member));
+	member->due_heap = pairingheap_allocate(compare_entries, NULL);
+	MemoryContextSwitchTo(caller);
+	foreach(cell, member->runs)
+		jo_due_add_run(lfirst(cell));
+	foreach(cell, member->messages)
+		jo_due_add_message(member, lfirst(cell));
+}
+
+/* Does the run or message still have this due time? */
+static bool
+is_true(const DueEntry *entry)
+{
+	if (entry->run != NULL)
+		return jo_run_has_timer(entry->run) &&
+			entry->run->due_at == entry->due_at;
+	return jo_message_has_timer(entry->message) &&
+		entry->message->due_at == entry->due_at;
+}
+
+/* The first entry that is true, left at the top; NULL: nothing is due. */
+static DueEntry *
+first_entry(JoMember *member)
+{
+	while (!pairingheap_is_empty(member->due_heap))
+	{
+		DueEntry   *entry = pairingheap_container(DueEntry, node,
+												  pairingheap_first(member->due_heap));
+
+		if (is_true(entry))
+			return entry;
+		pairingheap_remove_first(member->due_heap);
+		pfree(entry);
+	}
+	return NULL;
+}
+
+/* The earliest due time, asking one by one. */
+static TimestampTz
+find_earliest(const JoMember *member)
+{
+	TimestampTz due = JO_NO_TIME;
+	ListCell   *cell;
+
+	foreach(cell, member->runs)
+	{
+		const JoRun *run = lfirst(cell);
+
+		if (jo_run_has_timer(run) && (due == JO_NO_TIME || run->due_at < due))
+			due = run->due_at;
+	}
+	foreach(cell, member->messages)
+	{
+		const JoMessage *message = lfirst(cell);
+
+		if (jo_message_has_timer(message) &&
+			(due == JO_NO_TIME || message->due_at < due))
+			due = message->due_at;
+	}
+	return due;
+}
+
+/* The earliest due time of the customer; JO_NO_TIME: none. */
+TimestampTz
+jo_due_next(JoMember *member)
+{
+	DueEntry   *entry;
+
+	if (member->due_heap == NULL)
+	{
+		if (list_length(member->runs) <= JO_LIST_LIMIT &&
+			list_length(member->messages) <= JO_LIST_LIMIT)
+			return find_earliest(member);
+		build_heap(member);
+	}
+	entry = first_entry(member);
+	return entry != NULL ? entry->due_at : JO_NO_TIME;
+}
+
+static int
+compare_runs(const ListCell *a, const ListCell *b)
+{
+	return ((JoRun *) lfirst(a))->ordinal - ((JoRun *) lfirst(b))->ordinal;
+}
+
+static int
+compare_messages(const ListCell *a, const ListCell *b)
+{
+	return ((JoMessage *) lfirst(a))->ordinal -
+		((JoMessage *) lfirst(b))->ordinal;
+}
+
+/* Of a sorted list: what was entered twice with one due time. */
+static List *
+drop_repeated(List *list)
+{
+	for (int i = list_length(list) - 1; i > 0; i--)
+		if (list_nth(list, i) == list_nth(list, i - 1))
+			list = list_delete_nth_cell(list, i);
+	return list;
+}
+
+/* Take what is due from the heap, in the order of the customer's lists. */
+static void
+take_from_heap(JoMember *member, List **runs, List **messages)
+{
+	DueEntry   *entry;
+
+	while ((entry = first_entry(member)) != NULL &&
+		   entry->due_at <= member->due)
+	{
+		if (entry->run != NULL)
+			*runs = lappend(*runs, entry->run);
+		else
+			*messages = lappend(*messages, entry->message);
+		pairingheap_remove_first(member->due_heap);
+		pfree(entry);
+	}
+	list_sort(*runs, compare_runs);
+	list_sort(*messages, compare_messages);
+	*runs = drop_repeated(*runs);
+	*messages = drop_repeated(*messages);
+}
+
+/*
+ * What is due at member->due: lists in CurrentMemoryContext, in the order of
+ * the customer's own.  The caller gives each another due time, or none.
+ */
+void
+jo_due_take(JoMember *member, List **runs, List **messages)
+{
+	ListCell   *cell;
+
+	*runs = NIL;
+	*messages = NIL;
+	if (member->due_heap != NULL)
+	{
+		take_from_heap(member, runs, messages);
+		return;
+	}
+	foreach(cell, member->runs)
+	{
+		JoRun	   *run = lfirst(cell);
+
+		if (jo_run_has_timer(run) && run->due_at <= member->due)
+			*runs = lappend(*runs, run);
+	}
+	foreach(cell, member->messages)
+	{
+		JoMessage  *message = lfirst(cell);
+
+		if (jo_message_has_timer(message) && message->due_at <= member->due)
+			*messages = lappend(*messages, message);
+	}
+}

@@ -1,0 +1,155 @@
+/*
+ * enrollment/member.c
+ *	  What a customer of the batch has, found by id.
+ *
+ * Nearly every customer has a run or two, and the list of those is their best
+ * index.  But a key may be an order, a seat or a device, and then a customer
+ * has thousands of runs, and nothing that happens once a run may walk them
+ * all.  The first question to a list longer than JO_LIST_LIMIT builds a hash
+ * table over it, which is kept up from then on; due.c and memory.c do the same
+ * for their questions.
+ */
+#include "postgres.h"
+
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+#include "enrollment/batch.h"
+
+/* A run or a message by its id. */
+typedef struct IdEntry
+{
+	pg_uuid_t	id;				/* hash key */
+	void	   *found;
+} IdEntry;
+
+static HTAB *
+create_id_index(JoMember *member, const char *name, int size)
+{
+	HASHCTL		control = {0};
+
+	control.keysize = sizeof(pg_uuid_t);
+	control.entrysize = sizeof(IdEntry);
+	control.hcxt = GetMemoryChunkContext(member);
+	return hash_create(name, size, &control,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static void
+enter_id(HTAB *index, const pg_uuid_t *id, void *found)
+{
+	IdEntry    *entry = hash_search(index, id, HASH_ENTER, NULL);
+
+	entry->found = found;
+}
+
+static void *
+find_id(HTAB *index, const pg_uuid_t *id)
+{
+	IdEntry    *entry = hash_search(index, id, HASH_FIND, NULL);
+
+	return entry != NULL ? entry->found : NULL;
+}
+
+static bool
+ids_equal(const pg_uuid_t *a, const pg_uuid_t *b)
+{
+	return memcmp(a, b, sizeof(pg_uuid_t)) == 0;
+}
+
+/* Add a run as the customer's youngest. */
+void
+jo_member_add_run(JoMember *member, JoRun *run)
+{
+	run->ordinal = list_length(member->runs);
+	member->runs = lappend(member->runs, run);
+	if (member->run_index != NULL)
+		enter_id(member->run_index, &run->id, run);
+}
+
+/* The list was sorted: let each run know its place. */
+void
+jo_member_number_runs(JoMember *member)
+{
+	for (int i = 0; i < list_length(member->runs); i++)
+		((JoRun *) list_nth(member->runs, i))->ordinal = i;
+}
+
+/* The run with this id, an ended one too; NULL: not of this batch. */
+JoRun *
+jo_member_run(JoMember *member, const pg_uuid_t *id)
+{
+	ListCell   *cell;
+
+	if (member->run_index == NULL &&
+		list_length(member->runs) > JO_LIST_LIMIT)
+	{
+		member->run_index = create_id_index(member, "journey_orch runs",
+											list_length(member->runs));
+		foreach(cell, member->runs)
+			enter_id(member->run_index, &((JoRun *) lfirst(cell))->id,
+					 lfirst(cell));
+	}
+	if (member->run_index != NULL)
+		return find_id(member->run_index, id);
+	foreach(cell, member->runs)
+	{
+		JoRun	   *run = lfirst(cell);
+
+		if (ids_equal(&run->id, id))
+			return run;
+	}
+	return NULL;
+}
+
+/* Add a message, and tell its run of it. */
+void
+jo_member_add_message(JoMember *member, JoMessage *message)
+{
+	message->ordinal = list_length(member->messages);
+	member->messages = lappend(member->messages, message);
+	message->run = jo_member_run(member, &message->attempt.enrollment_id);
+	if (message->run != NULL)
+		message->run->messages = lappend(message->run->messages, message);
+	if (member->message_index != NULL)
+		enter_id(member->message_index, &message->attempt.message_id, message);
+}
+
+/*
+ * The message with this id that is not settled, or NULL.  After one was
+ * settled, another row may have been made for the same id: the newest counts.
+ */
+JoMessage *
+jo_member_message(JoMember *member, const pg_uuid_t *id)
+{
+	JoMessage  *message = NULL;
+	ListCell   *cell;
+
+	if (member->message_index == NULL &&
+		list_length(member->messages) > JO_LIST_LIMIT)
+	{
+		member->message_index = create_id_index(member,
+												"journey_orch messages",
+												list_length(member->messages));
+		foreach(cell, member->messages)
+		{
+			message = lfirst(cell);
+			enter_id(member->message_index, &message->attempt.message_id,
+					 message);
+		}
+	}
+	if (member->message_index != NULL)
+		message = find_id(member->message_index, id);
+	else
+	{
+		message = NULL;
+		foreach(cell, member->messages)
+		{
+			JoMessage  *other = lfirst(cell);
+
+			if (ids_equal(&other->attempt.message_id, id))
+				message = other;
+		}
+	}
+	return message != NULL && !message->is_settled ? message : NULL;
+}
