@@ -54,7 +54,9 @@ jo_act_instant(const JoBatch *batch, const JoAct *act)
 
 /*
  * The first act that one of the member's runs has to meet, or NULL.  None that
- * may still be overtaken by an event that this batch has not read.
+ * may still be overtaken by an event that this batch has not read.  (Timers due
+ * before one that may not are never beyond timer_limit: a later event has been
+ * read.)
  */
 const JoAct *
 jo_member_next_act(const JoBatch *batch, JoMember *member)
@@ -75,7 +77,7 @@ jo_member_next_act(const JoBatch *batch, JoMember *member)
 	if (next == NULL)
 		member->has_acts = false;
 	else if (next->seq > batch->act_limit ||
-			 jo_act_instant(batch, next) > batch->timer_limit)
+			 jo_act_instant(batch, next) > Min(batch->until, batch->clock.now))
 		return NULL;
 	return next;
 }

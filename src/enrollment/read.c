@@ -53,7 +53,8 @@ read_events(JoBatch *batch)
 		batch->more = true;
 		batch->timer_limit = Min(batch->timer_limit,
 								 Max(batch->cursor.clock, DT_NOBEGIN + 1) - 1);
-		batch->act_limit = batch->cursor.seq;
+		batch->act_limit = batch->nevents > 0 ?
+			events[batch->nevents - 1].seq : 0;
 	}
 }
 

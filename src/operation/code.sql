@@ -104,12 +104,12 @@ BEGIN
                      WHEN 'resume' THEN r.state = 'held'
                      ELSE false END
       /* and no lane still has to be told, or has told them */
-      AND NOT EXISTS (SELECT FROM journey_orch.event AS e
-                      LEFT JOIN position AS p ON p.lane = e.lane
-                      WHERE e.lane = r.lane AND e.kind = 'c' AND e.name = '$act'
-                        AND NOT coalesce(pg_visible_in_snapshot(e.xid, p.s1), false)
-                        AND NOT coalesce(p.s2 IS NOT NULL AND e.seq <= p.seq
-                                         AND pg_visible_in_snapshot(e.xid, p.s2), false))
+      AND r.lane NOT IN (SELECT e.lane FROM journey_orch.event AS e
+                         LEFT JOIN position AS p ON p.lane = e.lane
+                         WHERE e.kind = 'c' AND e.name = '$act'
+                           AND NOT coalesce(pg_visible_in_snapshot(e.xid, p.s1), false)
+                           AND NOT coalesce(p.s2 IS NOT NULL AND e.seq <= p.seq
+                                            AND pg_visible_in_snapshot(e.xid, p.s2), false))
     UNION ALL
     SELECT 8, 'steps follow one another', 'advance', count(*), min(b.enrollment_id::text)
     FROM journey_orch.step_log AS b
