@@ -316,7 +316,9 @@ class Customer:
         if memory:
             if policy == "never":
                 return "reentry_never"
-            if memory["active"] and (policy == "after_exit" or key is not None):
+            # docs unclear: an entry key that is NULL is read as a key like others
+            keyed = "key" in entry or key is not None
+            if memory["active"] and (policy == "after_exit" or keyed):
                 return "reentry_active"
         if "cooldown" in reentry:
             for (name, of_key), past in self.memory.items():
