@@ -18,7 +18,7 @@ export PG_CONFIG
 
 # These targets start from nothing: they install what is missing and call make
 # again for the build.  All others are PGXS's, whose own "check" we replace.
-OURS = check check-lint check-regress check-isolation check-pgtap check-tap installcheck \
+OURS = check check-lint check-regress check-isolation check-pgtap check-tap installcheck model \
        indent check-indent typedefs demo demo-stop bench dist help
 NO_INSTALLCHECK = 1
 ifneq ($(filter-out $(OURS),$(or $(MAKECMDGOALS),all)),)
@@ -65,6 +65,11 @@ check-lint check-regress check-isolation check-pgtap check-tap: check-%:
 installcheck:
 	@INSTALLED=1 test/run.sh regress isolation
 
+# The engine against a model written from docs/journeys.md: HISTORIES random
+# histories (10,000) from FIRST (0) on; SEED=n plays history n and shrinks it.
+model:
+	@test/model/run.sh
+
 # The layout of the C sources, by pg_bsd_indent.
 indent:
 	@scripts/indent
@@ -91,6 +96,7 @@ help:
 	@echo "check              every test, with servers of its own; check-lint, check-regress,"
 	@echo "                   check-isolation, check-pgtap, check-tap are its parts"
 	@echo "installcheck       regress and isolation against what is installed"
+	@echo "model              10,000 random histories against a model of the language"
 	@echo "indent             lay out the C sources; check-indent only looks"
 	@echo "bench              measure, one line a measure"
 	@echo "dist               the zip for PGXN"

@@ -43,6 +43,12 @@ def transitions(name):
     return _zones[name]
 
 
+def changes_between(start, end, name):
+    """Whether the zone's clock changes after one instant and until another."""
+    changes = transitions(name)
+    return bisect_right(changes, start) != bisect_right(changes, end)
+
+
 def parse_interval(text):
     """"2 months 1 day 90 minutes" as (months, days, timedelta)."""
     months, days, rest = 0, 0, timedelta()

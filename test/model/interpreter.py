@@ -8,6 +8,7 @@ unclear" marks a reading that the documentation does not settle.
 """
 import copy
 import hashlib
+from collections import Counter
 from datetime import datetime
 from zoneinfo import available_timezones
 
@@ -27,8 +28,32 @@ def bucket(experiment, salt, unit):
     return int.from_bytes(digest[:8], "big") % 10000
 
 
-class Ended(Exception):
-    """The run came to its end while it was under way."""
+def labels(step):
+    """Verb and policies of a step, as the table of what was covered has them."""
+    verb = Customer.verb(step)
+    form = step[verb] if verb == "delay" else step.get("wait", {}).get("until")
+    found = [verb]
+    if verb in ("delay", "wait"):
+        if form is None:
+            found.append(f"{verb} for ever")
+        elif isinstance(form, str) or "after" in form:
+            found.append(f"{verb} duration")
+        else:
+            kind = next((k for k in ("until", "date", "for") if k in form), "local time")
+            found.append(f"{verb} {kind}")
+            for key in ("at", "weekdays", "window", "gap", "overlap", "jitter", "missed"):
+                if key in form:
+                    more = f"={form[key]}" if key in ("gap", "overlap", "missed") else ""
+                    found.append(f"{verb} {key}{more}")
+            for key in ("past", "missing"):
+                if key in form:
+                    policy = form[key] if isinstance(form[key], str) else next(iter(form[key]))
+                    found.append(f"{verb} {key}={policy}")
+        if "restart_on" in step:
+            found.append(f"{verb} restart_on")
+    if "on_failure" in step:
+        found.append(f"{verb} on_failure")
+    return found
 
 
 class Run:
@@ -39,8 +64,7 @@ class Run:
         self.context, self.rows, self.visit = {}, [], 0
         self.step, self.state, self.due, self.arrived = None, None, None, now
         self.holdout, self.entry_seq, self.last = False, entry_seq, None
-        self.parent = None
-        self.until_reason = None
+        self.watched, self.frozen, self.held_at = False, None, None
 
     def row(self, visit, to, outcome, reason=None, now=None, **more):
         self.rows.append({"visit": visit, "from": self.step, "to": to, "outcome": outcome,
@@ -59,7 +83,13 @@ class Customer:
         self.runs, self.refused, self.messages = [], [], []
         self.memory, self.inputs, self.emitted = {}, [], []
         self.journeys = {}
-        self.now, self.seq = None, 0
+        self.now, self.seq, self.covered = None, 0, Counter()
+
+    def cover(self, run, disturbance):
+        """Count a step visit, and what disturbed it, for the table."""
+        if run.step is not None and run.state != "ended":
+            for label in labels(run.definition["steps"][run.step]):
+                self.covered[(label, disturbance)] += 1
 
     # --- expressions ---------------------------------------------------
 
@@ -100,17 +130,42 @@ class Customer:
         return {"value": amount, "currency": currency}
 
     def end(self, run, reason, withdraw=False, **more):
+        if withdraw:
+            self.cover(run, "exit")
         run.row(run.visit, None, "ended", reason, self.now, **more)
         run.state, run.due = "ended", None
         memory = self.memory[(run.journey, run.key)]
         memory["active"] -= 1
         memory["ended"] = self.now
+        run.watched = reason != "goal" and "within" in run.definition.get("goal", {})
         if withdraw:
-            for message in self.messages:
-                if message["run"] is run:
-                    message["state"] = "withdrawn"
+            self.withdraw(run)
+
+    def withdraw(self, run):
+        for message in self.messages:
+            if message["run"] is run:
+                message["state"] = "withdrawn"
+
+    def watch(self, run, event, name):
+        """Offer an event to the goal of a run that is over."""
+        goal = run.definition["goal"]
+        if not self.in_time(run, goal):
+            run.watched = False
+            return
+        try:
+            if not self.meets(run, goal, event, name):
+                return
+            run.row(run.visit, None, "converted", "goal", self.now, **self.conversion(run, goal, event, name))
+        except Raised:
+            # docs unclear: what the row of a goal error after the end holds
+            run.row(run.visit, None, "refused", "goal_error", self.now)
+            run.watched = False
+            return
+        self.withdraw(run)
+        run.watched = not goal.get("exit", True)
 
     def park(self, run, code):
+        self.cover(run, "error")
         run.row(run.visit, run.step, "parked", code, self.now)
         run.state, run.due = "parked", None
 
@@ -221,7 +276,7 @@ class Customer:
             self.decide(op)
 
     def event(self, seq, name, payload):
-        for run in [r for r in self.runs if r.state not in ("ended",)]:
+        for run in [r for r in self.runs if r.state != "ended" or r.watched]:
             self.offer(run, name, payload)
         order = sorted(self.journeys.items(), key=lambda j: -j[1]["live"].get("priority", 50))
         for journey, state in order:
@@ -233,6 +288,9 @@ class Customer:
         if entry.get("on") == name and "key" in entry:
             if self.eval(run, entry["key"], payload, name) != run.key:
                 return
+        if run.state == "ended":
+            self.watch(run, payload, name)
+            return
         try:
             if self.goal_and_rules(run, payload, name):
                 return
@@ -343,6 +401,8 @@ class Customer:
         if verb == "pause" and not state["paused"]:
             state["paused"] = {"newcomers": arguments.get("newcomers", "queue"),
                                "waits": arguments.get("waits", "run"), "at": self.now}
+            for run in self.inside(journey):
+                self.cover(run, "pause")
             if state["paused"]["waits"] == "extend":
                 for run in self.inside(journey):
                     if run.due is not None and run.state in RESTING:
@@ -358,7 +418,7 @@ class Customer:
     def resume(self, journey, state):
         since, state["paused"] = state["paused"]["at"], None
         for run in self.inside(journey):
-            frozen = getattr(run, "frozen", None)
+            frozen = run.frozen
             if frozen is not None:
                 if run.state in RESTING and run.due is None:
                     run.due = frozen + (self.now - since)
@@ -378,6 +438,7 @@ class Customer:
         for run in self.inside(journey):
             if run.version == version:
                 continue
+            self.cover(run, "edit")
             if inflight == "exit":
                 self.end(run, "superseded", True)
             elif inflight == "move":
@@ -388,6 +449,9 @@ class Customer:
                     run.version, run.definition = version, definition
                     run.row(run.visit, run.step, "moved", None, self.now)
                     run.last["from"] = None
+                    # docs unclear: a due time kept by a wait that has no timeout now
+                    if "wait" in step and "until" not in step["wait"]:
+                        run.due = None
                     run.last["due"] = run.due
                     if run.due is None and run.state in RESTING and "until" in step.get("wait", {}):
                         self.time(run, step)
@@ -435,9 +499,11 @@ class Customer:
             step = run.definition["steps"][run.step]
             if state["paused"] and not again:
                 run.row(run.visit, run.step, "held", "paused", self.now)
+                self.cover(run, "pause")
                 run.state, run.due, run.held_at = "held", None, (self.now, len(run.rows))
                 return
             again = False
+            self.cover(run, "none")
             try:
                 if getattr(self, "do_" + self.verb(step))(run, step):
                     return
@@ -446,6 +512,7 @@ class Customer:
                 if not target:
                     self.park(run, str(error))
                     return
+                self.cover(run, "error")
                 self.move(run, target, "failed")
 
     def do_exit(self, run, step):
@@ -579,6 +646,8 @@ class Customer:
             return False
         run.due = due
         run.last["due"] = due
+        if clocks.changes_between(self.now, due, name):
+            self.cover(run, "clock change")
         return True
 
     def date(self, run, step, form, name):
@@ -606,20 +675,3 @@ class Customer:
         self.end(run, policy["exit"] if isinstance(policy, dict) else reason)
         return True
 
-
-def rows_of(history):
-    """The step log and messages that a history should give."""
-    log, messages = [], []
-    for customer in history["customers"]:
-        one = Customer(history, customer).play()
-        for run in one.runs:
-            for row in run.rows:
-                log.append({"customer": customer, "journey": run.journey, "key": run.key, **row})
-        for row in one.refused:
-            log.append({"customer": customer, "visit": 0, "from": None, "to": None,
-                        "outcome": "refused", "due": None, "arm": None, "value": None,
-                        "currency": None, "context": None, "version": None, **row})
-        for message in one.messages:
-            messages.append({"customer": customer, **{k: message[k] for k in
-                             ("journey", "step", "visit", "clock", "text", "state")}})
-    return log, messages

@@ -154,10 +154,12 @@ def traces(rows, by):
     for row in rows:
         run = by(row) if row["outcome"] != "refused" else "refused"
         found.setdefault((row["customer"], row["journey"], row["key"], run), []).append(plain(row))
-    return sorted((c, j, k or "", str(run == "refused"), sorted(made, key=order))
-                  for (c, j, k, run), made in found.items()) if False else sorted(
+    return sorted(
         ([c, j, k or "", run == "refused", sorted(made, key=order)] for (c, j, k, run), made in found.items()),
         key=lambda t: (t[0], t[1], t[2], t[3], json.dumps(t[4])))
+
+
+COVERED = Counter()
 
 
 def expectation(history, phases):
@@ -165,6 +167,7 @@ def expectation(history, phases):
     log, messages = [], []
     for customer in made["customers"]:
         one = interpreter.Customer(made, customer).play()
+        COVERED.update(one.covered)
         for number, run in enumerate(one.runs):
             log += [{"customer": customer, "journey": run.journey, "key": run.key, "run": number, **row}
                     for row in run.rows]
@@ -327,6 +330,15 @@ def shrink(history, phases, database):
     return history, found
 
 
+def table():
+    """Verb x policy x disturbance, how often each occurred in the model."""
+    columns = ["none", "edit", "pause", "exit", "clock change", "error"]
+    lines = ["# " + "verb and policy".ljust(26) + "".join(c.rjust(14) for c in columns)]
+    for label in sorted({label for label, _ in COVERED}):
+        lines.append("# " + label.ljust(26) + "".join(str(COVERED[(label, c)]).rjust(14) for c in columns))
+    return "\n".join(lines)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--histories", type=int, default=100)
@@ -335,6 +347,8 @@ def main():
     parser.add_argument("--database", default="jo_model")
     parser.add_argument("--shrink", type=int, default=0)
     arguments = parser.parse_args()
+    if os.environ.get("SEED"):
+        arguments.seed, arguments.shrink = int(os.environ["SEED"]), 1
     began, failed, played, shrunk = time.time(), 0, 0, 0
     seeds = [arguments.seed] if arguments.seed is not None else \
         list(range(arguments.first, arguments.first + arguments.histories))
@@ -356,6 +370,7 @@ def main():
                 print(f"--- seed {seed} shrunk: {json.dumps(small)}\n{found}")
         print(f"# batch {batch}: {len(histories)} histories, {len(failures)} differ, {time.time() - began:.0f} s",
               flush=True)
+    print(table())
     print(f"# {played} histories, {failed} differ, {time.time() - began:.0f} s")
     return 1 if failed else 0
 
