@@ -34,6 +34,14 @@ SELECT count(*) AS findings FROM unnest(ARRAY[
   journey_orch.check_definition(pg_temp.definition(jsonb_build_object('late_after', '10 minutes', 'steps', jsonb_build_object(
     'a', '{"delay": "1 day", "next": "b"}'::jsonb, 'b', jsonb_build_object('delay', delay, 'next', 'c'), 'c', '{"exit": "done"}'::jsonb))));
 SELECT count(*) AS findings FROM journey_orch.check_definition(pg_temp.steps('{"a": {"delay": "1 day", "next": "b"}, "b": {"delay": {"until": "customer.born_on", "past": "exit"}, "next": "a"}}'));
+-- Waits and digests that are fine: time passes in a digest and in a ranked wait, and a look-back on a circle meets itself.
+SELECT count(*) AS findings FROM unnest(ARRAY[
+  '{"wait": {"for": [{"on": "ordered", "next": "b"}, {"when": "customer.points > 1", "next": "c"}, {"when": "customer.points > 1 AND event ? ''n''", "retest_on": ["ordered", "message.opened"], "next": "b"}], "until": {"after": "1 day", "next": "c"}}, "restart_on": {"on": "cart", "when": "event ? ''n''", "max": 10000}}',
+  '{"wait": {"ranked": true, "for": [{"on": "left", "next": "c"}, {"when": "customer.points > 1", "next": "a"}, {"when": "true", "next": "b"}], "until": {"after": "1 day", "next": "c"}}}',
+  '{"digest": {"on": "said", "when": "event ? ''n''", "for": "1 hour", "max": 1, "look_back": "1 day"}, "into": "list", "next": "e"}',
+  '{"digest": {"on": "said", "for": {"for": "24 hours", "at": "09:00", "weekdays": ["monday"], "jitter": "1 hour"}, "max": 10000}, "next": "e"}']::jsonb[]) AS step,
+  journey_orch.check_definition(pg_temp.definition(jsonb_build_object('steps', jsonb_build_object('a', step, 'e', '{"branch": [{"when": "customer.points > 1", "next": "a"}, {"when": "customer.points > 2", "next": "b"}], "else": "c"}'::jsonb,
+    'b', '{"exit": "done"}'::jsonb, 'c', '{"exit": "late"}'::jsonb)))) AS f WHERE f.code <> 'unreachable_step';
 
 CREATE TEMP TABLE corpus (n serial, code text, definition jsonb);
 INSERT INTO corpus (code, definition) VALUES
@@ -67,7 +75,6 @@ INSERT INTO corpus (code, definition) VALUES
   ('wrong_form', pg_temp.definition('{"entry": {"when": "true"}}')),
   ('not_built', pg_temp.definition('{"entry": {"schedule": {"cron": "0 9 * * 1", "audience": "SELECT 1"}}}')),
   ('not_built', pg_temp.steps('{"a": {"decide": {"model": "churn", "arms": {"low": 0, "high": 0.7}}, "next": {"low": "b", "high": "c"}}, "b": {"exit": "done"}, "c": {"exit": "failed"}}')),
-  ('not_built', pg_temp.steps('{"a": {"wait": {"for": [{"when": "true", "next": "b"}], "until": {"after": "1 day", "next": "b"}, "ranked": true}}, "b": {"exit": "done"}}')),
   ('unknown_step', pg_temp.definition('{"start": "b"}')),
   ('unknown_step', pg_temp.steps('{"a": {"delay": "1 hour", "next": "welcom"}, "welcome": {"exit": "done"}}')),
   ('unknown_step', pg_temp.steps('{"a": {"wait": {"for": [{"on": "message.opened", "of": "c", "next": "b"}], "until": {"after": "1 day", "next": "b"}}}, "b": {"exit": "done"}}')),
@@ -129,7 +136,27 @@ INSERT INTO corpus (code, definition) VALUES
   ('bad_duration', pg_temp.definition('{"late_after": "0 hours"}')),
   ('expression_type', pg_temp.steps('{"a": {"delay": {"until": "event->>''due''"}, "next": "b"}, "b": {"exit": "done"}}')),
   ('expression_type', pg_temp.steps('{"a": {"wait": {"for": [{"on": "ordered", "next": "b"}], "until": {"date": "customer.id", "next": "b"}}}, "b": {"exit": "done"}}')),
-  ('reserved_name', pg_temp.steps('{"a": {"delay": {"until": "customer.born_on", "missing": {"exit": "missing_date"}}, "next": "b"}, "b": {"exit": "done"}}'));
+  ('reserved_name', pg_temp.steps('{"a": {"delay": {"until": "customer.born_on", "missing": {"exit": "missing_date"}}, "next": "b"}, "b": {"exit": "done"}}')),
+  -- waits and digests
+  ('ranked_forever', pg_temp.steps('{"a": {"wait": {"ranked": true, "for": [{"on": "ordered", "next": "b"}]}}, "b": {"exit": "done"}}')),
+  ('no_effect', pg_temp.steps('{"a": {"wait": {"for": [{"on": "ordered", "next": "b"}]}, "restart_on": "ping"}, "b": {"exit": "done"}}')),
+  ('shadowed_branch', pg_temp.steps('{"a": {"wait": {"for": [{"on": "ordered", "next": "b"}, {"when": " TRUE ", "next": "b"}, {"when": "customer.points > 1", "next": "c"}], "until": {"after": "1 day", "next": "c"}}}, "b": {"exit": "done"}, "c": {"exit": "late"}}')),
+  ('shadowed_branch', pg_temp.steps('{"a": {"wait": {"for": [{"on": "ordered", "next": "b"}, {"when": "true", "next": "b"}, {"on": "left", "next": "c"}], "until": {"after": "1 day", "next": "c"}, "ranked": true}}, "b": {"exit": "done"}, "c": {"exit": "late"}}')),
+  ('shadowed_branch', pg_temp.steps('{"a": {"wait": {"for": [{"when": "customer.points > 1", "next": "b"}, {"when": "customer.points > 1", "retest_on": ["ordered"], "next": "c"}], "until": {"after": "1 day", "next": "c"}}}, "b": {"exit": "done"}, "c": {"exit": "late"}}')),
+  ('instant_cycle', pg_temp.steps('{"a": {"wait": {"for": [{"when": "customer.points > 1", "next": "a"}, {"on": "ordered", "next": "b"}], "until": {"after": "1 day", "next": "c"}}}, "b": {"exit": "done"}, "c": {"exit": "late"}}')),
+  ('instant_cycle', pg_temp.steps('{"a": {"wait": {"ranked": true, "for": [{"when": "customer.points > 1", "next": "a"}], "until": {"date": "customer.born_on", "next": "b"}}}, "b": {"exit": "done"}}')),
+  ('instant_cycle', pg_temp.steps('{"a": {"digest": {"on": "said", "for": {"at": "09:00"}}, "next": "b"}, "b": {"branch": [{"when": "customer.points > 1", "next": "a"}], "else": "c"}, "c": {"exit": "done"}}')),
+  ('expression_type', pg_temp.steps('{"a": {"wait": {"for": [{"when": "customer.points", "retest_on": ["ordered"], "next": "b"}], "until": {"after": "1 day", "next": "c"}}}, "b": {"exit": "done"}, "c": {"exit": "late"}}')),
+  ('expression_name', pg_temp.steps('{"a": {"delay": "1 hour", "restart_on": {"on": "cart", "when": "custmer.points > 1"}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('out_of_range', pg_temp.steps('{"a": {"delay": "1 hour", "restart_on": {"on": "cart", "max": 0}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('wrong_form', pg_temp.steps('{"a": {"delay": "1 hour", "restart_on": {"when": "true"}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('no_entry_key', pg_temp.steps('{"a": {"delay": "1 hour", "restart_on": {"on": "cart", "match_key": "event->>''id''"}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('wrong_count', pg_temp.steps('{"a": {"wait": {"for": [{"when": "customer.points > 1", "retest_on": [], "next": "b"}], "until": {"after": "1 day", "next": "c"}}}, "b": {"exit": "done"}, "c": {"exit": "late"}}')),
+  ('never_collects', pg_temp.steps('{"a": {"digest": {"on": "said", "for": "1 hour", "look_back": "1 hour"}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('never_collects', pg_temp.definition('{"entry": {"on": "said", "reentry": {"policy": "after_exit", "cooldown": "2 hours"}}, "steps": {"a": {"digest": {"on": "said", "for": "1 hour", "look_back": "1 hour"}, "next": "b"}, "b": {"exit": "done"}}}')),
+  ('expression_refused', pg_temp.steps('{"a": {"digest": {"on": "said", "for": "1 hour", "match_key": "context->>''id''"}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('never_due', pg_temp.steps('{"a": {"digest": {"on": "said", "for": {"for": "1 day", "window": {"from": "09:00", "to": "09:00"}}}, "next": "b"}, "b": {"exit": "done"}}')),
+  ('missing_key', pg_temp.steps('{"a": {"digest": {"on": "said", "for": {"until": "customer.born_on"}}, "next": "b"}, "b": {"exit": "done"}}'));
 
 SELECT c.n, f.* FROM corpus AS c CROSS JOIN LATERAL journey_orch.check_definition(c.definition) WITH ORDINALITY AS f
   ORDER BY c.n, f.ordinality;

@@ -42,6 +42,7 @@ const JoFamilyForm jo_families[JO_FAMILIES] = {
 	[JO_ENROLLMENT] = {"enrollment", false, {"customer_id"}},
 	[JO_ENTRY_MEMORY] = {"entry_memory", false, {"customer_id"}},
 	[JO_MESSAGE] = {"message", false, {"customer_id"}},
+	[JO_DIGEST_EVENT] = {"digest_event", false, {"enrollment_id", "ordinal"}},
 };
 
 #define SEGMENTS_UNKNOWN (-1)

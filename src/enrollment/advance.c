@@ -32,6 +32,7 @@ static const JoStepFunction step_functions[] = {
 	[JO_EMIT] = jo_step_emit,
 	[JO_ENTER] = jo_step_enter,
 	[JO_APPROVE] = jo_step_approve,
+	[JO_DIGEST] = jo_step_digest,
 	[JO_EXIT] = jo_step_exit
 };
 
@@ -57,7 +58,9 @@ arrive(JoRun *run, int next)
 	run->arrived_at = run->member->now;
 	run->due_at = JO_NO_TIME;
 	run->error = NULL;
+	run->is_restarted = false;
 	run->is_changed = true;
+	jo_progress_reset(run);
 	memset(&run->visit_state, 0, sizeof(JoVisit));
 }
 
@@ -104,6 +107,7 @@ jo_run_move(JoBatch *batch, JoRun *run, int next, const char *reason)
 		fire(run, row);
 	row->from_step = run->step_name;
 	row->reason = reason;
+	jo_digest_drop(batch, run);
 	arrive(run, next);
 	row->to_step = run->step_name;
 	row->visit = run->visit;
@@ -125,6 +129,7 @@ jo_run_restart(JoBatch *batch, JoRun *run)
 	row->from_step = run->step_name;
 	row->to_step = run->step_name;
 	row->reason = run->member->event->name;
+	run->restarts++;
 	run->due_at = JO_NO_TIME;
 	run->is_restarted = true;
 	jo_run_set_moving(batch, run);
@@ -188,9 +193,11 @@ jo_run_end(JoBatch *batch, JoRun *run, const char *reason, bool withdraws)
 {
 	JoLogRow   *row = jo_log(batch, run, "ended");
 
+	jo_digest_drop(batch, run);
 	row->from_step = run->step_name;
 	row->entered_at = run->entered_at;
 	row->reason = reason;
+	jo_progress_reset(run);
 	run->state = JO_ENROLLMENT_ENDED;
 	run->due_at = goal_closes_at(batch, run);
 	run->is_changed = true;
@@ -255,6 +262,21 @@ park_with(JoBatch *batch, JoRun *run, int code, char *message)
 	jo_run_park(batch, run, &error, NULL);
 }
 
+/*
+ * The event that brought the run to its step, by name; NULL: a timer did, or
+ * one that the run has collected already.
+ */
+static const char *
+cause_of(const JoRun *run)
+{
+	if (jo_digest_has(run))
+		return NULL;
+	if (run->event_name != NULL)
+		return run->event_name;
+	return run->event_id == run->entry_event_id || run->visit == 1 ?
+		run->entry_name : NULL;
+}
+
 static void
 begin_visit(JoRun *run)
 {
@@ -270,6 +292,18 @@ begin_visit(JoRun *run)
 	visit->arrival = run->fired_at == visit->now ? run->fired_due : visit->now;
 	visit->context = run->context;
 	visit->is_holdout = run->is_holdout;
+	visit->is_restart = run->is_restarted;
+	visit->happened = jo_progress_happened(run);
+	visit->cause = cause_of(run);
+	visit->run_key = run->key;
+}
+
+JoVisit *
+jo_visit_begin(JoRun *run)
+{
+	memset(&run->visit_state, 0, sizeof(JoVisit));
+	begin_visit(run);
+	return &run->visit_state;
 }
 
 /* Lay what the step put out over the context; returns what was added. */
@@ -313,13 +347,19 @@ block(JoRun *run)
 }
 
 /* Leave the step for visit->next, taking its outputs along. */
-static void
-leave_step(JoBatch *batch, JoRun *run)
+void
+jo_run_leave(JoBatch *batch, JoRun *run)
 {
 	const char *arm = run->visit_state.arm;
 	Jsonb	   *note = jo_decision_of_note(&run->visit_state.note);
-	Jsonb	   *delta = keep_outputs(run);
+	Jsonb	   *delta;
 
+	if (run->visit_state.takes_happened)
+		jo_progress_recall(run);
+	if (run->visit_state.step->verb == JO_DIGEST)
+		jo_visit_put(&run->visit_state, run->visit_state.step->into,
+					 jo_digest_finish(batch, run));
+	delta = keep_outputs(run);
 	jo_run_move(batch, run, run->visit_state.next, run->visit_state.reason);
 	run->last_log->arm = arm;
 	run->last_log->context = delta;
@@ -359,8 +399,9 @@ jo_run_answer(JoBatch *batch, JoRun *run, int next, const char *reason,
 	memset(visit, 0, sizeof(JoVisit));
 	visit->next = next;
 	visit->reason = reason;
-	jo_visit_put(visit, run->graph->steps[run->step].into, output);
-	leave_step(batch, run);
+	visit->step = &run->graph->steps[run->step];
+	jo_visit_put(visit, visit->step->into, output);
+	jo_run_leave(batch, run);
 }
 
 void
@@ -426,6 +467,29 @@ reach_out(JoBatch *batch, JoTask *task)
 	}
 }
 
+/*
+ * What an arrival leaves with the run itself.  The digest may be over with the
+ * event that brought the run there.
+ */
+static JoVerdict
+keep_arrival(JoBatch *batch, JoRun *run, JoVerdict verdict)
+{
+	JoVisit    *visit = &run->visit_state;
+	const char *reason;
+
+	if (visit->notes_happened)
+		jo_progress_note(run, visit->happened);
+	if (!visit->collects)
+		return verdict;
+	reason = jo_digest_collect(batch, run);
+	if (reason == NULL)
+		return verdict;
+	(void) jo_step_digest_due(visit);
+	visit->reason = reason;
+	memset(&visit->note, 0, sizeof(JoDueNote));
+	return JO_VERDICT_GO;
+}
+
 /* Carry out a verdict that is not a request.  True: the run is at rest. */
 static bool
 carry_out(JoBatch *batch, JoTask *task, JoVerdict verdict)
@@ -444,6 +508,8 @@ carry_out(JoBatch *batch, JoTask *task, JoVerdict verdict)
 		jo_run_end(batch, run, "spin", true);
 		return true;
 	}
+	if (verdict == JO_VERDICT_BLOCK || verdict == JO_VERDICT_GO)
+		verdict = keep_arrival(batch, run, verdict);
 	reach_out(batch, task);
 	if (verdict == JO_VERDICT_BLOCK)
 	{
@@ -466,7 +532,7 @@ carry_out(JoBatch *batch, JoTask *task, JoVerdict verdict)
 						   MOVES_PER_INSTANT));
 		return true;
 	}
-	leave_step(batch, run);
+	jo_run_leave(batch, run);
 	if (run->pause != NULL)
 	{
 		/* a wait that began anew in a pause was over at once */

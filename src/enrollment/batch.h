@@ -77,6 +77,12 @@ typedef struct JoRun
 								 * again */
 	pg_uuid_t	parent_id;		/* the run that waits for this one ... */
 	int32		parent_visit;	/* ... at this visit; 0: none */
+	/* of the visit under way: see progress.c */
+	int			restarts;
+	uint64		noted;			/* branch of a ranked wait; 0: none */
+	Jsonb	   *noted_event;
+	char	   *noted_name;
+	struct JoDigest *digest;	/* digest.c; NULL: not looked at */
 	/* how it stands in the table */
 	bool		is_stored;
 	bool		is_changed;
@@ -100,6 +106,7 @@ typedef struct JoMemory
 	int32		runs;
 	TimestampTz last_entered;
 	TimestampTz last_ended;		/* JO_NO_TIME: never */
+	Jsonb	   *digests;		/* step: when a digest of it last ended */
 	bool		is_stored;
 	bool		is_changed;
 	ItemPointerData tid;
@@ -396,6 +403,8 @@ extern void jo_run_set_moving(JoBatch *batch, JoRun *run);
 extern void jo_run_enter(JoBatch *batch, JoRun *run);
 extern void jo_run_move(JoBatch *batch, JoRun *run, int next,
 						const char *reason);
+extern JoVisit *jo_visit_begin(JoRun *run);
+extern void jo_run_leave(JoBatch *batch, JoRun *run);
 extern void jo_run_restart(JoBatch *batch, JoRun *run);
 extern void jo_run_end(JoBatch *batch, JoRun *run, const char *reason,
 					   bool withdraws);
@@ -432,7 +441,29 @@ extern Jsonb *jo_decision_of_note(const JoDueNote *note);
 extern bool jo_decision_is_late(const JoRun *run);
 extern Jsonb *jo_decision_of_lateness(const JoRun *run);
 
+/* progress.c */
+extern void jo_progress_reset(JoRun *run);
+extern int	jo_progress_happened(const JoRun *run);
+extern void jo_progress_note(JoRun *run, int index);
+extern void jo_progress_recall(JoRun *run);
+extern Jsonb *jo_progress_to_json(const JoRun *run);
+extern void jo_progress_from_json(JoRun *run, Jsonb *json);
+
+/* digest.c */
+extern bool jo_digest_has(const JoRun *run);
+extern const char *jo_digest_collect(JoBatch *batch, JoRun *run);
+extern Jsonb *jo_digest_finish(JoBatch *batch, JoRun *run);
+extern void jo_digest_drop(JoBatch *batch, JoRun *run);
+extern void jo_digest_write(JoBatch *batch, bool deletes);
+
+/* offer_step.c */
+extern const JoRestart *jo_offer_restart(const JoGraph *graph,
+										 int step_number,
+										 JoEnrollmentState state);
+
 /* memory.c */
+extern TimestampTz jo_memory_last_digest(const JoRun *run);
+extern void jo_memory_digested(JoRun *run);
 extern JoMemory *jo_memory_find(JoMember *member, int32 journey_id,
 								const char *key);
 extern bool jo_memory_has_active(JoMember *member, int32 journey_id,

@@ -94,6 +94,8 @@ COMMENT ON TABLE journey_orch.trial_enrollment IS
 'Rows of run_here() within its own transaction; never committed.';
 COMMENT ON TABLE journey_orch.entry_memory IS
 'What earlier runs of a customer leave behind for re-entry rules.';
+COMMENT ON TABLE journey_orch.digest_event IS
+'Events that digests have collected for runs that still stand there.';
 COMMENT ON TABLE journey_orch.timer IS
 'Hints that a customer has something due; the truth is the live row''s due_at.';
 COMMENT ON TABLE journey_orch.step_log IS

@@ -10,10 +10,14 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type_d.h"
+#include "utils/datetime.h"
 #include "utils/hsearch.h"
+#include "utils/json.h"
 #include "utils/memutils.h"
 
 #include "enrollment/batch.h"
+#include "enrollment/json.h"
 
 typedef struct KeyOfRuns
 {
@@ -185,6 +189,26 @@ add_memory(JoMember *member, JoMemory *memory)
 	index_memory(member, memory);
 }
 
+/* When the last digest of any step ended; JO_NO_TIME: none did. */
+static TimestampTz
+last_of_digests(const JoMemory *memory)
+{
+	TimestampTz last = JO_NO_TIME;
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	member;
+
+	if (memory->digests == NULL)
+		return JO_NO_TIME;
+	iterator = JsonbIteratorInit(&memory->digests->root);
+	while ((token = JsonbIteratorNext(&iterator, &member, false)) != WJB_DONE)
+		if (token == WJB_KEY)
+			last = Max(last, jo_json_timestamp(memory->digests,
+											   pnstrdup(member.val.string.val,
+														member.val.string.len)));
+	return last;
+}
+
 /*
  * Add a stored memory to the member's.  Only a trial writes a second row for
  * the same (journey, key): the one that knows of more counts.
@@ -198,7 +222,8 @@ jo_memory_keep(JoMember *member, JoMemory *memory)
 	if (other == NULL)
 		add_memory(member, memory);
 	else if (memory->runs > other->runs ||
-			 memory->last_ended > other->last_ended)
+			 memory->last_ended > other->last_ended ||
+			 last_of_digests(memory) > last_of_digests(other))
 	{
 		*other = *memory;
 		index_memory(member, other);
@@ -251,4 +276,33 @@ jo_memory_ended(JoBatch *batch, JoRun *run)
 	index_memory(member, memory);
 	if (was_indexed)
 		get_entry(member, run->journey_id, false, run->key)->active--;
+}
+
+/* When a digest at the run's step, for its key, last ended. */
+TimestampTz
+jo_memory_last_digest(const JoRun *run)
+{
+	const JoMemory *memory = jo_memory_find(run->member, run->journey_id,
+											run->key);
+
+	return memory != NULL ?
+		jo_json_timestamp(memory->digests, run->step_name) : JO_NO_TIME;
+}
+
+/* A digest at the run's step has ended now. */
+void
+jo_memory_digested(JoRun *run)
+{
+	JoMemory   *memory = get_memory(run);
+	char		buffer[MAXDATELEN + 1];
+	int			utc = 0;
+	JsonbValue	at;
+
+	at.type = jbvString;
+	at.val.string.val = JsonEncodeDateTime(buffer,
+										   TimestampTzGetDatum(run->member->now),
+										   TIMESTAMPTZOID, &utc);
+	at.val.string.len = strlen(at.val.string.val);
+	memory->digests = jo_jsonb_put(memory->digests, run->step_name,
+								   JsonbValueToJsonb(&at));
 }

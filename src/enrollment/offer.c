@@ -12,22 +12,7 @@
 
 #include "utils/builtins.h"
 
-#include "enrollment/batch.h"
-
-/* What a candidate does when it matches. */
-typedef enum CandidateKind
-{
-	CANDIDATE_GOAL,
-	CANDIDATE_EXIT,
-	CANDIDATE_BRANCH
-} CandidateKind;
-
-typedef struct Candidate
-{
-	CandidateKind kind;
-	const JoMatch *match;
-	const char *reason;			/* of an exit rule */
-} Candidate;
+#include "enrollment/offer.h"
 
 /* What the next answer is. */
 typedef enum OfferStage
@@ -43,7 +28,7 @@ typedef enum OfferStage
 
 typedef struct Offer
 {
-	List	   *candidates;		/* of Candidate * */
+	List	   *candidates;		/* of JoCandidate * */
 	int			current;
 	bool		has_value;
 	Datum		value;
@@ -53,16 +38,17 @@ typedef struct Offer
 	int64		event_id;
 } Offer;
 
-static void
-add_candidate(Offer *offer, CandidateKind kind, const JoMatch *match,
-			  const char *reason)
+List *
+jo_offer_add(List *candidates, JoCandidateKind kind, const JoMatch *match,
+			 const char *reason, int index)
 {
-	Candidate  *candidate = palloc(sizeof(Candidate));
+	JoCandidate *candidate = palloc(sizeof(JoCandidate));
 
 	candidate->kind = kind;
 	candidate->match = match;
 	candidate->reason = reason;
-	offer->candidates = lappend(offer->candidates, candidate);
+	candidate->index = index;
+	return lappend(candidates, candidate);
 }
 
 /*
@@ -80,78 +66,26 @@ goal_is_open(const JoRun *run)
 		jo_duration_add(run->entered_at, &goal->within, jo_run_timezone(run));
 }
 
-static void
-collect_candidates(Offer *offer, JoRun *run)
+static List *
+collect_candidates(const JoRun *run)
 {
 	const JoGraph *graph = run->graph;
-	const JoStep *step = &graph->steps[run->step];
+	List	   *candidates = NIL;
 
 	if (graph->has_goal && run->member->event != NULL &&
 		jo_route_matches(&graph->goal.match, run) && goal_is_open(run))
-		add_candidate(offer, CANDIDATE_GOAL, &graph->goal.match, "goal");
+		candidates = jo_offer_add(candidates, JO_CANDIDATE_GOAL,
+								  &graph->goal.match, "goal", 0);
 	if (run->state == JO_ENROLLMENT_ENDED)
-		return;
+		return candidates;
 	for (int i = 0; i < graph->nexits; i++)
 		if (jo_route_matches(&graph->exits[i], run))
-			add_candidate(offer, CANDIDATE_EXIT, &graph->exits[i],
-						  graph->exit_reasons[i]);
-	if (run->state != JO_ENROLLMENT_WAITING || run->member->event == NULL ||
-		step->verb != JO_WAIT)
-		return;
-	for (int i = 0; i < step->u.wait.nbranches; i++)
-		if (jo_route_matches(&step->u.wait.branches[i], run))
-			add_candidate(offer, CANDIDATE_BRANCH, &step->u.wait.branches[i],
-						  NULL);
-}
-
-/* Does the step's time start again when this event recurs? */
-static bool
-is_restarted(const JoRun *run)
-{
-	const JoStep *step = &run->graph->steps[run->step];
-	const char *event = run->member->event->name;
-
-	if (step->verb == JO_DELAY && run->state == JO_ENROLLMENT_DELAYED)
-		return step->u.delay.restart_on != NULL &&
-			jo_streq(step->u.delay.restart_on, event);
-	if (step->verb == JO_WAIT && run->state == JO_ENROLLMENT_WAITING)
-		return step->u.wait.has_timeout && step->u.wait.restart_on != NULL &&
-			jo_streq(step->u.wait.restart_on, event);
-	return false;
-}
-
-/* The timer of a run has fired and no exit rule has taken it. */
-static void
-fire_timer(JoBatch *batch, JoRun *run)
-{
-	JoVisit    *visit = &run->visit_state;
-	const JoStep *step = &run->graph->steps[run->step];
-
-	if (run->state == JO_ENROLLMENT_HELD)
-	{
-		jo_run_release(batch, run);
-		return;
-	}
-	memset(visit, 0, sizeof(JoVisit));
-	visit->graph = run->graph;
-	visit->step = step;
-	visit->now = run->member->now;
-	if (step->verb == JO_CALL)
-	{
-		jo_run_try_again(batch, run);
-		return;
-	}
-	if (step->verb == JO_DELAY)
-		jo_step_delay_due(visit);
-	else if (step->verb == JO_ENTER)
-		jo_step_enter_due(visit);
-	else if (step->verb == JO_APPROVE)
-		jo_step_approve_due(visit);
-	else if (step->verb == JO_WAIT)
-		jo_step_wait_due(visit);
-	else
-		elog(ERROR, "step \"%s\" has no timer", step->name);
-	jo_run_move(batch, run, visit->next, visit->reason);
+			candidates = jo_offer_add(candidates, JO_CANDIDATE_EXIT,
+									  &graph->exits[i],
+									  graph->exit_reasons[i], i);
+	if (run->member->event != NULL)
+		candidates = jo_offer_step(run, candidates);
+	return candidates;
 }
 
 /* The event has moved the run nowhere: give it back the cause it stands by. */
@@ -165,23 +99,57 @@ put_back_cause(JoTask *task)
 	task->run->event_id = offer->event_id;
 }
 
+/* The timer of a run has fired and no exit rule has taken it. */
+static void
+fire_timer(JoBatch *batch, JoTask *task)
+{
+	JoRun	   *run = task->run;
+	JoVisit    *visit;
+
+	if (run->state == JO_ENROLLMENT_HELD ||
+		run->graph->steps[run->step].verb == JO_CALL)
+	{
+		/* it arrived by an event, and still stands by it */
+		put_back_cause(task);
+		run->event_id = 0;
+		if (run->state == JO_ENROLLMENT_HELD)
+			jo_run_release(batch, run);
+		else
+			jo_run_try_again(batch, run);
+		return;
+	}
+	visit = jo_visit_begin(run);
+	switch (visit->step->verb)
+	{
+		case JO_ENTER:
+			jo_step_enter_due(visit);
+			break;
+		case JO_APPROVE:
+			jo_step_approve_due(visit);
+			break;
+		case JO_DELAY:
+			jo_step_delay_due(visit);
+			break;
+		case JO_WAIT:
+			jo_step_wait_due(visit);
+			break;
+		case JO_DIGEST:
+			jo_step_digest_due(visit);
+			break;
+		default:
+			elog(ERROR, "step \"%s\" has no timer", visit->step->name);
+	}
+	jo_run_leave(batch, run);
+}
+
 /* Nothing has taken the run: let its timer fire, or put it back as it was. */
 static void
 finish_offer(JoBatch *batch, JoTask *task)
 {
-	JoRun	   *run = task->run;
-
-	if (run->member->event == NULL)
-	{
-		if (run->state != JO_ENROLLMENT_PARKED)
-			fire_timer(batch, run);
-		return;
-	}
-	if (is_restarted(run))
-		/* What it computes may depend on the event, which is the run's now. */
-		jo_run_restart(batch, run);
-	else
+	if (task->member->event != NULL)
 		put_back_cause(task);
+	else if (task->run->state != JO_ENROLLMENT_PARKED)
+		fire_timer(batch, task);
 }
 
 /*
@@ -203,13 +171,14 @@ static bool
 take_candidate(JoBatch *batch, JoTask *task)
 {
 	Offer	   *offer = task->state;
-	Candidate  *candidate = list_nth(offer->candidates, offer->current);
+	JoCandidate *candidate = list_nth(offer->candidates, offer->current);
 	JoRun	   *run = task->run;
 	char	   *currency = NULL;
+	JoStepAnswer answer;
 
 	switch (candidate->kind)
 	{
-		case CANDIDATE_GOAL:
+		case JO_CANDIDATE_GOAL:
 			if (task->stage == OFFER_CURRENCY && !task->isnull)
 				currency = TextDatumGetCString(task->value);
 			jo_run_convert(batch, run, candidate->reason, offer->has_value,
@@ -218,15 +187,15 @@ take_candidate(JoBatch *batch, JoTask *task)
 				return false;
 			end_by_goal(batch, run, candidate->reason);
 			return true;
-		case CANDIDATE_EXIT:
+		case JO_CANDIDATE_EXIT:
 			jo_run_end(batch, run, candidate->reason, true);
 			return true;
-		case CANDIDATE_BRANCH:
-			jo_run_move(batch, run, candidate->match->next,
-						run->member->event->name);
-			return true;
+		default:
+			answer = jo_offer_step_takes(batch, run, candidate);
+			if (answer == JO_STEP_STAYED)
+				put_back_cause(task);
+			return answer != JO_STEP_GOES_ON;
 	}
-	return true;
 }
 
 static bool
@@ -287,7 +256,7 @@ static bool
 question_candidate(JoBatch *batch, JoTask *task)
 {
 	Offer	   *offer = task->state;
-	Candidate  *candidate = list_nth(offer->candidates, offer->current);
+	JoCandidate *candidate = list_nth(offer->candidates, offer->current);
 	const JoMatch *match = candidate->match;
 	const JoGoal *goal = &task->run->graph->goal;
 
@@ -296,7 +265,7 @@ question_candidate(JoBatch *batch, JoTask *task)
 		return ask(batch, task, OFFER_KEY, match->match_key);
 	if (task->stage < OFFER_WHEN && match->when != NULL)
 		return ask(batch, task, OFFER_WHEN, match->when);
-	if (candidate->kind != CANDIDATE_GOAL)
+	if (candidate->kind != JO_CANDIDATE_GOAL)
 		return true;
 	if (task->stage < OFFER_VALUE && goal->value != NULL)
 		return ask(batch, task, OFFER_VALUE, goal->value);
@@ -322,7 +291,7 @@ start_offer(JoBatch *batch, JoTask *task)
 	run->event = event != NULL ? event->payload : NULL;
 	run->event_name = event != NULL ? event->name : NULL;
 	run->event_id = event != NULL ? event->seq : 0;
-	collect_candidates(offer, run);
+	offer->candidates = collect_candidates(run);
 	MemoryContextSwitchTo(caller);
 
 	if (event != NULL && entry->on != NULL && entry->key != NULL &&
@@ -381,13 +350,13 @@ offer_fail(JoBatch *batch, JoTask *task, const JoError *error)
 {
 	Offer	   *offer = task->state;
 	const char *sql = jo_expression_sql(task->expression);
-	Candidate  *candidate = NULL;
+	JoCandidate *candidate = NULL;
 
 	if (task->stage != OFFER_ROUTE)
 		candidate = list_nth(offer->candidates, offer->current);
 
 	/* a goal or an exit rule is not the step's */
-	if (candidate != NULL && candidate->kind == CANDIDATE_BRANCH)
+	if (candidate != NULL && candidate->kind >= JO_CANDIDATE_BRANCH)
 		jo_run_fail(batch, task->run, error, sql);
 	else
 		jo_run_park(batch, task->run, error, sql);

@@ -106,12 +106,21 @@ fits_key(const EventKey *key, const JoRun *run)
 		(key->hash == run->key_hash && jo_key_equals(key->key, run->key));
 }
 
-/* Does the name fit?  A match without a name fits every event and timer. */
+/*
+ * Does the name fit?  A match without a name fits every event and timer, or
+ * those events at which it is tested again.
+ */
 static bool
 fits_name(const JoMatch *match, const JoEvent *event)
 {
-	return match->on == NULL ||
-		(event != NULL && jo_streq(match->on, event->name));
+	if (match->on != NULL)
+		return event != NULL && jo_streq(match->on, event->name);
+	if (match->nretest == 0)
+		return true;
+	for (int i = 0; event != NULL && i < match->nretest; i++)
+		if (jo_streq(match->retest_on[i], event->name))
+			return true;
+	return false;
 }
 
 /*
@@ -168,22 +177,6 @@ add_match(JoMember *member, Stand *stand, const JoMatch *match)
 		stand->concerns_all = true;
 }
 
-/* Does the event start the step's due time anew? */
-static bool
-restarts(const Stand *stand, const char *event)
-{
-	const JoStep *step = &stand->graph->steps[stand->step];
-	const char *name = NULL;
-
-	if (step->verb == JO_DELAY && stand->state == JO_ENROLLMENT_DELAYED)
-		name = step->u.delay.restart_on;
-	else if (step->verb == JO_WAIT &&
-			 stand->state == JO_ENROLLMENT_WAITING &&
-			 step->u.wait.has_timeout)
-		name = step->u.wait.restart_on;
-	return name != NULL && jo_streq(name, event);
-}
-
 /* Look at what the member's event can do to runs that stand like this one. */
 static Stand *
 make_stand(JoBatch *batch, const JoRun *run)
@@ -192,6 +185,7 @@ make_stand(JoBatch *batch, const JoRun *run)
 	const JoGraph *graph = run->graph;
 	const JoStep *step = &graph->steps[run->step];
 	Stand	   *stand = palloc0(sizeof(Stand));
+	const JoRestart *restart;
 
 	stand->graph = graph;
 	stand->step = run->step;
@@ -212,8 +206,11 @@ make_stand(JoBatch *batch, const JoRun *run)
 	if (run->state == JO_ENROLLMENT_WAITING && step->verb == JO_WAIT)
 		for (int i = 0; i < step->u.wait.nbranches; i++)
 			add_match(member, stand, &step->u.wait.branches[i]);
-	if (restarts(stand, member->event->name))
-		stand->concerns_all = true;
+	if (run->state == JO_ENROLLMENT_WAITING && step->verb == JO_DIGEST)
+		add_match(member, stand, &step->u.digest.match);
+	restart = jo_offer_restart(graph, run->step, run->state);
+	if (restart != NULL)
+		add_match(member, stand, &restart->match);
 
 	/* the entry's key is asked for only where anything depends on it */
 	if (graph->entry.on != NULL && graph->entry.key != NULL &&

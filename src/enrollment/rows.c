@@ -99,6 +99,7 @@ jo_run_from_row(JoMember *member, TupleTableSlot *slot)
 		run->parent_id = *DatumGetUUIDP(values[RUN_PARENT_ID]);
 		run->parent_visit = DatumGetInt32(values[RUN_PARENT_VISIT]);
 	}
+	jo_progress_from_json(run, get_json(slot, RUN_PROGRESS));
 	run->is_stored = true;
 	run->was_parked = run->state == JO_ENROLLMENT_PARKED;
 	run->tid = slot->tts_tid;
@@ -107,8 +108,9 @@ jo_run_from_row(JoMember *member, TupleTableSlot *slot)
 
 /*
  * The causing event is stored only where a step may need it again: when a
- * message may have to be composed for another channel, a call is tried again,
- * or an operator retries a parked run.  A timer falls back on the entry event anyway.
+ * message may have to be composed for another channel, a call is tried again, a
+ * pause ends, or an operator retries a parked run.  A timer falls back on the
+ * entry event anyway.
  */
 void
 jo_run_to_row(int lane, const JoRun *run, Datum *values, bool *isnull)
@@ -116,6 +118,7 @@ jo_run_to_row(int lane, const JoRun *run, Datum *values, bool *isnull)
 	bool		keeps_event;
 
 	keeps_event = run->state == JO_ENROLLMENT_SENDING ||
+		run->state == JO_ENROLLMENT_HELD ||
 		run->state == JO_ENROLLMENT_PARKED || run->error != NULL;
 	memset(isnull, false, ROW_COLUMNS * sizeof(bool));
 	put_text(values, isnull, RUN_CUSTOMER_ID, run->member->customer_id);
@@ -147,6 +150,7 @@ jo_run_to_row(int lane, const JoRun *run, Datum *values, bool *isnull)
 	isnull[RUN_PARENT_ID] = run->parent_visit == 0;
 	values[RUN_PARENT_VISIT] = Int32GetDatum(run->parent_visit);
 	isnull[RUN_PARENT_VISIT] = run->parent_visit == 0;
+	put_json(values, isnull, RUN_PROGRESS, jo_progress_to_json(run));
 }
 
 JoMemory *
@@ -159,6 +163,7 @@ jo_memory_from_row(TupleTableSlot *slot)
 	memory->journey_id = DatumGetInt32(slot->tts_values[MEMORY_JOURNEY_ID]);
 	memory->runs = DatumGetInt32(slot->tts_values[MEMORY_RUNS]);
 	memory->key = get_text(slot, MEMORY_KEY);
+	memory->digests = get_json(slot, MEMORY_DIGESTS);
 	memory->is_stored = true;
 	memory->tid = slot->tts_tid;
 	return memory;
@@ -176,6 +181,7 @@ jo_memory_to_row(int lane, const JoMember *member, const JoMemory *memory,
 	values[MEMORY_RUNS] = Int32GetDatum(memory->runs);
 	values[MEMORY_LANE] = Int16GetDatum(lane);
 	put_text(values, isnull, MEMORY_KEY, memory->key);
+	put_json(values, isnull, MEMORY_DIGESTS, memory->digests);
 }
 
 JoMessage *

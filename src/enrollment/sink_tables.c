@@ -219,6 +219,7 @@ write_batch(JoBatch *batch)
 {
 	jo_timer_arm(batch);
 	write_live_rows(batch);
+	jo_digest_write(batch, true);
 	jo_sink_append_logs(batch);
 	jo_care_blame(batch, NULL, NULL);
 	jo_timer_write(batch);

@@ -32,6 +32,7 @@ CREATE TABLE journey_orch.enrollment
   error          jsonb,                      -- of a parked run, or a call to be tried again: sqlstate, message, expression, attempts
   parent_id      uuid,                       -- the run that waits for the end of this one; NULL: none
   parent_visit   integer,                    -- and at which of its visits
+  progress       jsonb,                      -- what this visit has counted: restarts, branch, event_name, event; NULL: nothing
   CONSTRAINT enrollment_state CHECK (state IN ('waiting', 'delayed', 'sending', 'held', 'parked', 'ended'))
 ) PARTITION BY LIST (lane);
 
@@ -53,7 +54,21 @@ CREATE TABLE journey_orch.entry_memory
   journey_id   integer NOT NULL,
   runs         integer NOT NULL,             -- started so far
   lane         smallint NOT NULL,
-  key          text COLLATE "C"
+  key          text COLLATE "C",
+  digests      jsonb                         -- {step: when a digest there last ended, engine clock}; NULL: none did
+) PARTITION BY LIST (lane);
+
+/* An event that the digest at which a run stands has collected; deleted when
+   the run goes on.  Leaf digest_event_LL. */
+CREATE TABLE journey_orch.digest_event
+(
+  enrollment_id uuid NOT NULL,
+  event_id      bigint NOT NULL,
+  visit         integer NOT NULL,            -- the run's, of the digest step
+  ordinal       integer NOT NULL,            -- 1, 2, 3 … of the visit
+  lane          smallint NOT NULL,
+  customer_id   text COLLATE "C" NOT NULL,
+  payload       jsonb NOT NULL
 ) PARTITION BY LIST (lane);
 
 /* Look at this customer at due_at.  A hint: the truth is the row's own

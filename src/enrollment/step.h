@@ -84,6 +84,12 @@ typedef struct JoVisit
 								 * the run here when that was not late */
 	Jsonb	   *context;		/* of the run */
 	bool		is_holdout;
+	bool		is_restart;		/* the step's time begins anew: no arrival */
+	int			happened;		/* in a ranked wait, the first branch that
+								 * has; -1: none */
+	const char *cause;			/* name of the event that brought the run
+								 * here; NULL: no event did */
+	const char *run_key;		/* or NULL */
 
 	/* the step's own memory between calls; 0 on arrival */
 	int			stage;
@@ -112,6 +118,10 @@ typedef struct JoVisit
 	bool		asks;			/* a person */
 	Jsonb	   *payload;		/* NULL: {} */
 	char	   *key;			/* or NULL */
+	bool		skips;			/* a date's policy names "next" */
+	bool		notes_happened; /* keep "happened" with the run */
+	bool		takes_happened; /* go on with the event of "happened" */
+	bool		collects;		/* into the digest: the event of "cause" */
 	List	   *outputs;		/* of JoOutput * */
 	bool		converts;
 	bool		has_value;
@@ -126,6 +136,7 @@ typedef JoVerdict (*JoStepFunction) (JoVisit *visit);
 extern JoVerdict jo_step_send(JoVisit *visit);
 extern JoVerdict jo_step_delay(JoVisit *visit);
 extern JoVerdict jo_step_wait(JoVisit *visit);
+extern JoVerdict jo_step_digest(JoVisit *visit);
 extern JoVerdict jo_step_branch(JoVisit *visit);
 extern JoVerdict jo_step_split(JoVisit *visit);
 extern JoVerdict jo_step_update(JoVisit *visit);
@@ -135,7 +146,7 @@ extern JoVerdict jo_step_enter(JoVisit *visit);
 extern JoVerdict jo_step_approve(JoVisit *visit);
 extern JoVerdict jo_step_exit(JoVisit *visit);
 
-/* ---- step_due.c: what delay and wait share ---- */
+/* ---- step_due.c: what delay, wait and digest share ---- */
 
 /* The run's zone, noted for the step log. */
 extern pg_tz *jo_due_zone(JoVisit *visit);
@@ -145,6 +156,10 @@ extern pg_tz *jo_due_zone(JoVisit *visit);
  * with DT_NOEND for ever.
  */
 extern JoVerdict jo_due_block(JoVisit *visit, TimestampTz due,
+							  JoEnrollmentState state, int next);
+
+/* Stay as a delay of any form says. */
+extern JoVerdict jo_due_delay(JoVisit *visit, const JoDelay *time,
 							  JoEnrollmentState state, int next);
 
 /* Stay until the date of a rule; its policies may say otherwise. */
@@ -159,6 +174,10 @@ extern JoVerdict jo_step_delay_due(JoVisit *visit);
 extern JoVerdict jo_step_wait_due(JoVisit *visit);
 extern JoVerdict jo_step_enter_due(JoVisit *visit);
 extern JoVerdict jo_step_approve_due(JoVisit *visit);
+extern JoVerdict jo_step_digest_due(JoVisit *visit);
+
+/* An event has ended a wait: take branch "index". */
+extern JoVerdict jo_step_wait_take(JoVisit *visit, int index);
 
 /* The message that a send step waited for has failed on its channel: set the
  * visit up so that jo_step_send() tries the next one. */

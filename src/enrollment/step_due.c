@@ -1,6 +1,6 @@
 /*
  * enrollment/step_due.c
- *	  What delay and wait share: how an arrival becomes a due time.
+ *	  What delay, wait and digest share: how an arrival becomes a due time.
  *
  * A due time is computed once, on arrival, and stored; a zone or a date that
  * changes later matters at the next step.  What it was computed from goes to
@@ -68,6 +68,7 @@ lapse(JoVisit *visit, const JoLapsePolicy *policy, const char *reason,
 			return JO_VERDICT_END;
 		case JO_LAPSE_SKIP:
 			visit->next = policy->skip_to;
+			visit->skips = true;
 			return JO_VERDICT_GO;
 		default:
 			return JO_VERDICT_GO;
@@ -109,4 +110,71 @@ jo_due_at_date(JoVisit *visit, const JoDateRule *rule,
 									   visit->graph->name, visit->step->name,
 									   visit->customer_id);
 	return jo_due_block(visit, due + visit->note.jitter, state, next);
+}
+
+/* The due time of the timing's own, spread by its jitter. */
+static JoVerdict
+block_with_jitter(JoVisit *visit, const JoTiming *timing, TimestampTz due,
+				  pg_tz *zone, JoEnrollmentState state, int next)
+{
+	visit->note.jitter = jo_due_jitter(timing, due, zone, visit->graph->name,
+									   visit->step->name, visit->customer_id);
+	return jo_due_block(visit, due + visit->note.jitter, state, next);
+}
+
+static JoVerdict
+delay_for(JoVisit *visit, const JoDelay *time, JoEnrollmentState state,
+		  int next)
+{
+	TimestampTz from = time->timing.pattern.has_at ?
+	visit->arrival : visit->now;
+	pg_tz	   *zone = jo_due_zone(visit);
+	TimestampTz due;
+
+	if (!jo_due_for(&time->duration, &time->timing, from, zone, &due))
+		return jo_due_fail(visit);
+	return block_with_jitter(visit, &time->timing, due, zone, state, next);
+}
+
+static JoVerdict
+delay_local(JoVisit *visit, const JoDelay *time, JoEnrollmentState state,
+			int next)
+{
+	const JoLocalPattern *pattern = &time->timing.pattern;
+	pg_tz	   *zone = jo_due_zone(visit);
+	TimestampTz due;
+
+	if (time->continues_when_missed &&
+		jo_pattern_is_missed(pattern, visit->arrival, zone))
+	{
+		visit->reason = "missed";
+		visit->next = next;
+		return JO_VERDICT_GO;
+	}
+	if (!jo_pattern_next(pattern, visit->arrival, zone, &due))
+		return jo_due_fail(visit);
+	return block_with_jitter(visit, &time->timing, due, zone, state, next);
+}
+
+JoVerdict
+jo_due_delay(JoVisit *visit, const JoDelay *time, JoEnrollmentState state,
+			 int next)
+{
+	switch (time->form)
+	{
+		case JO_DELAY_FOR:
+			return delay_for(visit, time, state, next);
+		case JO_DELAY_LOCAL:
+			return delay_local(visit, time, state, next);
+		case JO_DELAY_UNTIL:
+			return jo_due_at_date(visit, &time->date, state, next);
+		case JO_DELAY_DURATION:
+			break;
+	}
+	if (!time->duration.is_elapsed)
+		(void) jo_due_zone(visit);
+	return jo_due_block(visit,
+						jo_duration_add(visit->now, &time->duration,
+										visit->timezone),
+						state, next);
 }

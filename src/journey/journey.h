@@ -48,8 +48,19 @@ typedef struct JoMatch
 	int			of;				/* send step whose message a message.* event
 								 * must report on; JO_NO_STEP: any */
 	int			next;			/* of a wait's branch */
+	int			nretest;		/* of a wait's condition: the events at which */
+	char	  **retest_on;		/* it is tested again; none: at every one */
+	uint64		identity;		/* of a wait's branch: what it waits for, the
+								 * same in every version that has it */
 	char	   *path;			/* JSON pointer of it in the definition */
 } JoMatch;
+
+/* The event that starts a step's time again. */
+typedef struct JoRestart
+{
+	JoMatch		match;			/* "on" NULL: nothing does */
+	int			max;			/* how often in one visit */
+} JoRestart;
 
 /* The forms of a delay. */
 typedef enum JoDelayForm
@@ -59,6 +70,16 @@ typedef enum JoDelayForm
 	JO_DELAY_LOCAL,
 	JO_DELAY_UNTIL
 } JoDelayForm;
+
+/* How long a delay lasts or a digest collects. */
+typedef struct JoDelay
+{
+	JoDelayForm form;
+	JoDuration	duration;		/* also of "for" */
+	JoTiming	timing;			/* of "for" and of a local time */
+	bool		continues_when_missed;	/* "missed": "continue" */
+	JoDateRule	date;			/* of "until" */
+} JoDelay;
 
 typedef struct JoBranchArm
 {
@@ -99,12 +120,8 @@ typedef struct JoStep
 		}			send;
 		struct
 		{
-			JoDelayForm form;
-			JoDuration	duration;	/* also of "for" */
-			JoTiming	timing; /* of "for" and of a local time */
-			bool		continues_when_missed;	/* "missed": "continue" */
-			JoDateRule	date;	/* of "until" */
-			char	   *restart_on; /* event name, or NULL */
+			JoDelay		time;
+			JoRestart	restart;
 		}			delay;
 		struct
 		{
@@ -116,8 +133,17 @@ typedef struct JoStep
 			JoDuration	timeout;
 			JoDateRule	date;
 			int			timeout_next;
-			char	   *restart_on;
+			bool		is_ranked;
+			JoRestart	restart;
 		}			wait;
+		struct
+		{
+			JoMatch		match;
+			JoDelay		time;
+			bool		has_look_back;
+			JoDuration	look_back;
+			int			max;
+		}			digest;
 		struct
 		{
 			int			narms;

@@ -151,6 +151,7 @@ step_text(const JoStep *step, JsonbValue *source)
 {
 	StringInfoData out;
 	JsonbValue	verb;
+	JsonbValue	part;
 	JoPath		path;
 	bool		is_object;
 
@@ -191,12 +192,18 @@ step_text(const JoStep *step, JsonbValue *source)
 			break;
 		case JO_DIGEST:
 			(void) append_member(&out, "", &verb, "on");
-			(void) append_member(&out, " for ", &verb, "for");
+			if (jo_read_object(&verb, "for", NULL, &part, &path))
+				appendStringInfo(&out, ": %s", jo_timing_summary(&part));
+			else
+				(void) append_member(&out, " for ", &verb, "for");
 			break;
 		case JO_APPROVE:
 			(void) append_member(&out, "", &verb, "question");
 			break;
 		case JO_WAIT:			/* its branches are on the ways out */
+			if (step->u.wait.is_ranked)
+				appendStringInfoString(&out, "ranked");
+			break;
 		case JO_BRANCH:
 		case JO_CALL:
 		case JO_EXIT:

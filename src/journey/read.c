@@ -133,6 +133,7 @@ jo_definition_read(Jsonb *definition, Oid owner, bool is_for_author)
 
 	jo_check_graph(&reader);
 	jo_find_enters(&reader);
+	jo_check_digests(&reader);
 	jo_number_steps(&reader);
 	if (is_for_author)
 	{

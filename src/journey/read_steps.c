@@ -63,125 +63,18 @@ read_send(JoReader *reader, JoStep *step, JsonbValue *source,
 		step->u.send.nchannels > 1;
 }
 
-/* "restart_on" of a delay or wait: its short form. */
-static char *
-read_restart(JsonbValue *source)
-{
-	return jo_read_string(source, "restart_on");
-}
-
 static void
 read_delay(JoReader *reader, JoStep *step, JsonbValue *source,
 		   const JoPath *path)
 {
 	JsonbValue	delay;
-	JsonbValue	part;
 	JoPath		delay_path;
-	JoPath		part_path;
 
-	if (!jo_read_member(source, "delay", path, &delay, &delay_path))
-		return;
-	if (delay.type == jbvString)
-	{
-		jo_read_target(reader, step->position, source, "next", path, NULL,
-					   false, &step->next);
-		(void) jo_value_duration(reader, &delay, &delay_path,
-								 &step->u.delay.duration);
-	}
-	else if (delay.type == jbvBinary &&
-			 !jo_read_member(&delay, "best_time", &delay_path, &part, &part_path))
-		jo_read_delay_form(reader, step, source, path, &delay, &delay_path);
-	else
+	if (jo_read_member(source, "delay", path, &delay, &delay_path) &&
+		!jo_read_delay(reader, step, source, path, &delay, &delay_path,
+					   &step->u.delay.time))
 		jo_read_unbuilt(reader, step->position, source, path);
-	step->u.delay.restart_on = read_restart(source);
-}
-
-/* A branch that an earlier one leaves nothing for. */
-static void
-check_shadow(JoReader *reader, JoStep *step, int number, const JoPath *path)
-{
-	JoMatch    *branch = &step->u.wait.branches[number];
-
-	if (branch->on == NULL)
-		return;
-	for (int i = 0; i < number; i++)
-	{
-		JoMatch    *earlier = &step->u.wait.branches[i];
-
-		if (earlier->on == NULL || strcmp(earlier->on, branch->on) != 0 ||
-			earlier->when != NULL || earlier->match_key != NULL ||
-			(earlier->of != JO_NO_STEP && earlier->of != branch->of))
-			continue;
-		jo_finding_add(reader->findings, JO_FINDING_SHADOWED_BRANCH, path, NULL,
-					   "branch %d takes every event \"%s\" before this one",
-					   i + 1, branch->on);
-		return;
-	}
-}
-
-static void
-read_wait_branches(JoReader *reader, JoStep *step, JsonbValue *branches,
-				   const JoPath *path)
-{
-	int			n = JsonContainerSize(branches->val.binary.data);
-
-	step->u.wait.branches = palloc0(sizeof(JoMatch) * Max(n, 1));
-	step->u.wait.nbranches = n;
-	for (int i = 0; i < n; i++)
-	{
-		JsonbValue *branch = getIthJsonbValueFromContainer(branches->val.binary.data, i);
-		JoPath		here = {path, NULL, 0, i};
-		JoMatch    *match = &step->u.wait.branches[i];
-
-		jo_read_match(reader, branch, &here, match);
-
-		/* A condition may be true already on arrival. */
-		jo_read_target(reader, step->position, branch, "next", &here,
-					   match->on ? match->on : jo_read_string(branch, "when"),
-					   match->on == NULL, &match->next);
-		/* Quadratic, so only in lists that a person may have written. */
-		if (n <= 100)
-			check_shadow(reader, step, i, &here);
-	}
-}
-
-static void
-read_wait(JoReader *reader, JoStep *step, JsonbValue *source,
-		  const JoPath *path)
-{
-	JsonbValue	wait;
-	JsonbValue	part;
-	JoPath		wait_path;
-	JoPath		part_path;
-
-	step->u.wait.timeout_next = JO_NO_STEP;
-	step->u.wait.restart_on = read_restart(source);
-	if (!jo_read_object(source, "wait", path, &wait, &wait_path))
-		return;
-	if (jo_read_array(&wait, "for", &wait_path, &part, &part_path))
-		read_wait_branches(reader, step, &part, &part_path);
-
-	if (jo_read_object(&wait, "until", &wait_path, &part, &part_path))
-	{
-		char	   *after = jo_read_string(&part, "after");
-
-		if (after)
-			step->u.wait.has_timeout =
-				jo_read_duration(reader, &part, "after", &part_path,
-								 &step->u.wait.timeout);
-		else
-		{
-			step->u.wait.has_timeout = step->u.wait.has_date = true;
-			jo_read_date_rule(reader, step, &part, "date", &part_path,
-							  &step->u.wait.date);
-		}
-		jo_read_target(reader, step->position, &part, "next", &part_path,
-					   after ? after : jo_timing_summary(&part), after == NULL,
-					   &step->u.wait.timeout_next);
-	}
-	else if (!jo_read_member(&wait, "until", &wait_path, &part, &part_path))
-		jo_finding_add(reader->findings, JO_FINDING_WAITS_FOREVER, path, NULL,
-					   "step has no timeout");
+	jo_read_restart(reader, source, path, &step->u.delay.restart);
 }
 
 static void
@@ -455,7 +348,7 @@ jo_read_step(JoReader *reader, int number)
 			read_delay(reader, step, &source->value, &path);
 			break;
 		case JO_WAIT:
-			read_wait(reader, step, &source->value, &path);
+			jo_read_wait(reader, step, &source->value, &path);
 			break;
 		case JO_BRANCH:
 			read_branch(reader, step, &source->value, &path);
@@ -481,8 +374,10 @@ jo_read_step(JoReader *reader, int number)
 		case JO_APPROVE:
 			jo_read_approve(reader, step, &source->value, &path);
 			break;
-		case JO_DECIDE:
 		case JO_DIGEST:
+			jo_read_digest(reader, step, &source->value, &path);
+			break;
+		case JO_DECIDE:
 			jo_read_unbuilt(reader, number, &source->value, &path);
 			break;
 	}

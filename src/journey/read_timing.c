@@ -66,9 +66,9 @@ is_word(JsonbValue *object, const char *key, const char *word)
 }
 
 /* A key that can change nothing. */
-static void
-check_effect(JoReader *reader, JsonbValue *object, const JoPath *parent,
-			 const char *key, const char *needs)
+void
+jo_check_effect(JoReader *reader, JsonbValue *object, const JoPath *parent,
+				const char *key, const char *needs)
 {
 	JsonbValue	ignored;
 	JoPath		path;
@@ -194,35 +194,35 @@ jo_read_date_rule(JoReader *reader, JoStep *step, JsonbValue *object,
 	read_lapse(reader, step, object, path, "past", &rule->past);
 	read_lapse(reader, step, object, path, "missing", &rule->missing);
 	if (rule->past.lapse != JO_LAPSE_NEXT)
-		check_effect(reader, object, path, "every", "\"past\": \"next\"");
+		jo_check_effect(reader, object, path, "every", "\"past\": \"next\"");
 }
 
 /* {"for": …}: time always passes. */
 static void
-read_for(JoReader *reader, JoStep *step, JsonbValue *delay, const JoPath *path)
+read_for(JoReader *reader, JsonbValue *delay, const JoPath *path,
+		 JoDelay *time)
 {
-	(void) jo_read_duration(reader, delay, "for", path, &step->u.delay.duration);
-	read_timing(reader, delay, path, &step->u.delay.timing);
-	if (step->u.delay.duration.is_elapsed &&
-		!step->u.delay.timing.pattern.has_at)
+	(void) jo_read_duration(reader, delay, "for", path, &time->duration);
+	read_timing(reader, delay, path, &time->timing);
+	if (time->duration.is_elapsed && !time->timing.pattern.has_at)
 	{
-		check_effect(reader, delay, path, "gap", "\"at\" or days");
-		check_effect(reader, delay, path, "overlap", "\"at\" or days");
+		jo_check_effect(reader, delay, path, "gap", "\"at\" or days");
+		jo_check_effect(reader, delay, path, "overlap", "\"at\" or days");
 	}
 }
 
 /* {"at": …}, {"weekdays": …}, {"window": …} */
 static void
-read_local(JoReader *reader, JoStep *step, JsonbValue *delay,
-		   const JoPath *path)
+read_local(JoReader *reader, JsonbValue *delay, const JoPath *path,
+		   JoDelay *time)
 {
-	read_timing(reader, delay, path, &step->u.delay.timing);
-	step->u.delay.continues_when_missed = is_word(delay, "missed", "continue");
-	if (!step->u.delay.timing.pattern.has_at)
+	read_timing(reader, delay, path, &time->timing);
+	time->continues_when_missed = is_word(delay, "missed", "continue");
+	if (!time->timing.pattern.has_at)
 	{
-		check_effect(reader, delay, path, "missed", "\"at\"");
-		check_effect(reader, delay, path, "gap", "\"at\"");
-		check_effect(reader, delay, path, "overlap", "\"at\"");
+		jo_check_effect(reader, delay, path, "missed", "\"at\"");
+		jo_check_effect(reader, delay, path, "gap", "\"at\"");
+		jo_check_effect(reader, delay, path, "overlap", "\"at\"");
 	}
 }
 
@@ -230,36 +230,58 @@ read_local(JoReader *reader, JoStep *step, JsonbValue *delay,
  * The object forms of a delay but "best_time", which is not built.  A date or
  * a local time may be there on arrival, so the way on may take no time.
  */
-void
-jo_read_delay_form(JoReader *reader, JoStep *step, JsonbValue *source,
-				   const JoPath *path, JsonbValue *delay,
-				   const JoPath *delay_path)
+static void
+read_delay_form(JoReader *reader, JoStep *step, JsonbValue *source,
+				const JoPath *path, JsonbValue *delay,
+				const JoPath *delay_path, JoDelay *time)
 {
 	JsonbValue	ignored;
 	JoPath		ignored_path;
 
 	if (jo_read_member(delay, "for", delay_path, &ignored, &ignored_path))
-		step->u.delay.form = JO_DELAY_FOR;
+		time->form = JO_DELAY_FOR;
 	else if (jo_read_member(delay, "until", delay_path, &ignored, &ignored_path))
-		step->u.delay.form = JO_DELAY_UNTIL;
+		time->form = JO_DELAY_UNTIL;
 	else
-		step->u.delay.form = JO_DELAY_LOCAL;
+		time->form = JO_DELAY_LOCAL;
 
 	jo_read_target(reader, step->position, source, "next", path, NULL,
-				   step->u.delay.form != JO_DELAY_FOR, &step->next);
-	switch (step->u.delay.form)
+				   time->form != JO_DELAY_FOR, &step->next);
+	switch (time->form)
 	{
 		case JO_DELAY_FOR:
-			read_for(reader, step, delay, delay_path);
+			read_for(reader, delay, delay_path, time);
 			break;
 		case JO_DELAY_UNTIL:
 			jo_read_date_rule(reader, step, delay, "until", delay_path,
-							  &step->u.delay.date);
+							  &time->date);
 			break;
 		default:
-			read_local(reader, step, delay, delay_path);
+			read_local(reader, delay, delay_path, time);
 			break;
 	}
+}
+
+bool
+jo_read_delay(JoReader *reader, JoStep *step, JsonbValue *source,
+			  const JoPath *path, JsonbValue *delay, const JoPath *delay_path,
+			  JoDelay *time)
+{
+	JsonbValue	ignored;
+	JoPath		ignored_path;
+
+	if (delay->type == jbvString)
+	{
+		jo_read_target(reader, step->position, source, "next", path, NULL,
+					   false, &step->next);
+		(void) jo_value_duration(reader, delay, delay_path, &time->duration);
+		return true;
+	}
+	if (delay->type != jbvBinary ||
+		jo_read_member(delay, "best_time", delay_path, &ignored, &ignored_path))
+		return false;
+	read_delay_form(reader, step, source, path, delay, delay_path, time);
+	return true;
 }
 
 /* Append a member's text with what stands before it. */

@@ -179,10 +179,18 @@ extern const JoPath *jo_path_copy(const JoPath *path);
 
 /* ---- read_timing.c ---- */
 
-/* A delay that is an object, and the ways out of its step. */
-extern void jo_read_delay_form(JoReader *reader, JoStep *step,
-							   JsonbValue *source, const JoPath *path,
-							   JsonbValue *delay, const JoPath *delay_path);
+/*
+ * A delay of any form, and the ways out of its step.  False: a form that is
+ * not built, or none.
+ */
+extern bool jo_read_delay(JoReader *reader, JoStep *step, JsonbValue *source,
+						  const JoPath *path, JsonbValue *delay,
+						  const JoPath *delay_path, JoDelay *time);
+
+/* Add a finding where member "key", if it is there, can change nothing. */
+extern void jo_check_effect(JoReader *reader, JsonbValue *object,
+							const JoPath *parent, const char *key,
+							const char *needs);
 
 /* A date of expression "key" with its policies, and their ways out of the
  * step. */
@@ -192,6 +200,15 @@ extern void jo_read_date_rule(JoReader *reader, JoStep *step,
 
 /* A time form in a few words, for pictures. */
 extern char *jo_timing_summary(JsonbValue *object);
+
+/* ---- read_waits.c ---- */
+
+extern void jo_read_restart(JoReader *reader, JsonbValue *source,
+							const JoPath *path, JoRestart *restart);
+extern void jo_read_wait(JoReader *reader, JoStep *step, JsonbValue *source,
+						 const JoPath *path);
+extern void jo_read_digest(JoReader *reader, JoStep *step, JsonbValue *source,
+						   const JoPath *path);
 
 /* ---- the other files ---- */
 
@@ -213,6 +230,7 @@ extern void jo_read_unbuilt(JoReader *reader, int from, JsonbValue *object,
 /* Reachability, dead ends, instant cycles; then number the steps breadth-first
  * and turn every slot and edge to the new numbers. */
 extern void jo_check_graph(JoReader *reader);
+extern void jo_check_digests(JoReader *reader);
 extern void jo_number_steps(JoReader *reader);
 
 extern void jo_check_names(JoReader *reader);

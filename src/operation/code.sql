@@ -111,6 +111,11 @@ BEGIN
                            AND NOT coalesce(p.s2 IS NOT NULL AND e.seq <= p.seq
                                             AND pg_visible_in_snapshot(e.xid, p.s2), false))
     UNION ALL
+    SELECT 12, 'what digests collected waits for its run', 'enrollment', count(DISTINCT i.enrollment_id), min(i.enrollment_id::text)
+    FROM journey_orch.digest_event AS i
+    LEFT JOIN journey_orch.enrollment AS r USING (enrollment_id)
+    WHERE r.enrollment_id IS NULL OR r.state = 'ended' OR r.visit <> i.visit
+    UNION ALL
     SELECT 8, 'steps follow one another', 'advance', count(*), min(b.enrollment_id::text)
     FROM journey_orch.step_log AS b
     JOIN journey_orch.step_log AS a
