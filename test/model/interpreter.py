@@ -309,6 +309,9 @@ class Customer:
                         self.go(run, branch["next"], name)
                         return
         except Raised as error:
+            # the event that raised is the one that brings the run to on_failure
+            if "on_failure" in step:
+                run.event, run.event_name = payload, name
             self.fail(run, str(error))
             return
         if step.get("restart_on") == name:
