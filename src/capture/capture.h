@@ -8,6 +8,7 @@
 #include "access/transam.h"
 #include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 #include "utils/snapshot.h"
 
@@ -187,12 +188,25 @@ extern int	jo_event_window_read(JoLaneCursor *cursor, Snapshot snapshot,
 								 int limit, TimestampTz until,
 								 JoEvent **events, JoWindowEnd *end);
 
+/* Is anything of this customer wanted?  Called with a buffer locked: it only
+ * looks at what it has in memory. */
+typedef bool (*JoCustomerFilter) (const char *customer, int length, void *arg);
+
 /*
- * Read every event of the lane that is visible to "snapshot" and not yet
- * applied, those of the current transaction included, in order of seq.
+ * Read the events of the lane's customers that "wants" that are visible to
+ * "snapshot" and not yet applied, those of the current transaction included, in
+ * order of seq.  The others are not even copied: a lane may be far behind.
  */
 extern int	jo_event_pending_read(const JoLaneCursor *cursor, Snapshot snapshot,
+								  JoCustomerFilter wants, void *arg,
 								  JoEvent **events);
+
+/*
+ * The customers, as strings, of the lane's pending events that the current
+ * transaction has captured.
+ */
+extern List *jo_event_own_customers(const JoLaneCursor *cursor,
+									Snapshot snapshot);
 
 /*
  * True when the lane, as "now" sees it, has applied every event that had been

@@ -9,9 +9,11 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
+#include "utils/xid8.h"
 
 #include "capture/event_columns.h"
 #include "capture/window_scan.h"
@@ -25,10 +27,10 @@
 
 int
 jo_event_pending_read(const JoLaneCursor *cursor, Snapshot snapshot,
-					  JoEvent **events)
+					  JoCustomerFilter wants, void *arg, JoEvent **events)
 {
 	JoWindowFetcher fetcher = {cursor->lane, snapshot};
-	JoWindowList list = {0};
+	JoWindowList list = {.wants = wants,.wants_arg = arg};
 	JoWindowBounds bounds;
 	int			count = 0;
 
@@ -37,13 +39,44 @@ jo_event_pending_read(const JoLaneCursor *cursor, Snapshot snapshot,
 	*events = palloc(Max(1, list.count) * sizeof(JoEvent));
 	for (int i = 0; i < list.count; i++)
 	{
+		JoEvent    *event = &(*events)[count];
+
 		CHECK_FOR_INTERRUPTS();
-		if (jo_window_fetch_event(&fetcher, &list.entries[i],
-								  &(*events)[count]))
+		if (jo_window_fetch_event(&fetcher, &list.entries[i], event) &&
+			wants(event->customer_id, strlen(event->customer_id), arg))
 			count++;
 	}
 	jo_window_fetch_end(&fetcher);
 	return count;
+}
+
+List *
+jo_event_own_customers(const JoLaneCursor *cursor, Snapshot snapshot)
+{
+	FullTransactionId own = GetTopFullTransactionIdIfAny();
+	JoWindowFetcher fetcher = {cursor->lane, snapshot};
+	JoWindowList list = {0};
+	JoWindowBounds bounds;
+	List	   *customers = NIL;
+
+	if (!FullTransactionIdIsValid(own))
+		return NIL;
+	jo_window_bounds_pending(&bounds, cursor, NULL);
+	jo_window_collect_near(&list, cursor->lane, own, &bounds, snapshot);
+	for (int i = 0; i < list.count; i++)
+	{
+		TupleTableSlot *slot;
+
+		CHECK_FOR_INTERRUPTS();
+		slot = jo_window_fetch(&fetcher, &list.entries[i]);
+		if (slot != NULL &&
+			FullTransactionIdEquals(own,
+									DatumGetFullTransactionId(slot->tts_values[EVENT_XID])))
+			customers = lappend(customers,
+								TextDatumGetCString(slot->tts_values[EVENT_CUSTOMER_ID]));
+	}
+	jo_window_fetch_end(&fetcher);
+	return customers;
 }
 
 bool

@@ -168,6 +168,26 @@ close_leaf_scan(LeafScan *leaf)
 }
 
 /*
+ * Does the list want the row's customer?  One whose id is stored in another
+ * form than plain is decided by whoever reads the row.
+ */
+static bool
+wants_customer(const JoWindowList *list, HeapTuple tuple, TupleDesc descriptor)
+{
+	bool		isnull;
+	Pointer		customer;
+
+	if (list == NULL || list->wants == NULL)
+		return true;
+	customer = DatumGetPointer(heap_getattr(tuple, EVENT_CUSTOMER_ID + 1,
+											descriptor, &isnull));
+	if (VARATT_IS_EXTERNAL(customer) || VARATT_IS_COMPRESSED(customer))
+		return true;
+	return list->wants(VARDATA_ANY(customer), VARSIZE_ANY_EXHDR(customer),
+					   list->wants_arg);
+}
+
+/*
  * Look at the rows of a page that are within bounds.  With "list" they are
  * collected.  Without, returns true at the first of them that "snapshot" sees.
  */
@@ -206,7 +226,8 @@ walk_page(LeafScan *leaf, BlockNumber block, const JoWindowBounds *bounds,
 			jo_event_is_applied(DatumGetChar(heap_getattr(&tuple,
 														  EVENT_KIND + 1,
 														  descriptor,
-														  &isnull))))
+														  &isnull))) ||
+			!wants_customer(list, &tuple, descriptor))
 			continue;
 		if (list != NULL)
 			add_entry(list, seq, &tuple.t_self, leaf->segment);
@@ -290,6 +311,24 @@ jo_window_collect(JoWindowList *list, int lane, const JoWindowBounds *bounds,
 				  Snapshot snapshot)
 {
 	walk_lane(lane, bounds, snapshot, list);
+	sort_list(list);
+}
+
+void
+jo_window_collect_near(JoWindowList *list, int lane, FullTransactionId xid,
+					   const JoWindowBounds *bounds, Snapshot snapshot)
+{
+	int			segments = jo_leaf_segments(JO_EVENT, lane);
+
+	for (int segment = 0; segment < segments; segment++)
+	{
+		LeafScan	leaf;
+
+		open_leaf_scan(&leaf, lane, segment, snapshot);
+		(void) walk_entries(&leaf, BTEqualStrategyNumber, xid, bounds,
+							snapshot, list);
+		close_leaf_scan(&leaf);
+	}
 	sort_list(list);
 }
 

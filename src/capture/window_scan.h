@@ -32,6 +32,8 @@ typedef struct JoWindowList
 	int			count;
 	int			allocated;
 	int			give_up;		/* 0: never */
+	JoCustomerFilter wants;		/* NULL: everybody */
+	void	   *wants_arg;
 	int			pages;			/* walked so far */
 	bool		is_partial;		/* there are more */
 } JoWindowList;
@@ -56,6 +58,15 @@ extern void jo_window_bounds_pending(JoWindowBounds *bounds,
  */
 extern void jo_window_collect(JoWindowList *list, int lane,
 							  const JoWindowBounds *bounds, Snapshot snapshot);
+
+/*
+ * The same on those pages only that hold events of transaction "xid"; finds its
+ * neighbours' too.
+ */
+extern void jo_window_collect_near(JoWindowList *list, int lane,
+								   FullTransactionId xid,
+								   const JoWindowBounds *bounds,
+								   Snapshot snapshot);
 
 /* Is there an event within bounds that "snapshot" sees? */
 extern bool jo_window_has_event(int lane, const JoWindowBounds *bounds,

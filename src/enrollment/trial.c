@@ -14,28 +14,79 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "core/errors.h"
+#include "core/lane.h"
 #include "core/leaf.h"
 #include "enrollment/batch.h"
 #include "enrollment/read.h"
 #include "enrollment/trial.h"
 
-/* One event applied on trial (seq != 0), or one customer touched. */
+/*
+ * A customer touched, or an event applied on trial.  Hashed by content: seq, 0
+ * for a touched customer, and the customer.
+ */
+typedef struct TrialKey
+{
+	int64		seq;
+	const char *customer_id;
+	int			length;
+} TrialKey;
+
+/*
+ * What the current transaction has touched and applied, in TopTransactionContext:
+ * a table to look it up, and a stack of the same in order.  Of the stack a
+ * subtransaction's part is always at the top.
+ */
 typedef struct TrialEntry
 {
 	SubTransactionId subid;
-	int64		seq;
-	char	   *customer_id;
+	TrialKey	key;
 } TrialEntry;
 
-/* Of the current transaction, in TopTransactionContext. */
 static List *trial_entries = NIL;
+static HTAB *trial_index = NULL;
+
+static uint32
+hash_key(const void *key, Size size)
+{
+	const TrialKey *of = key;
+
+	return hash_combine((uint32) jo_lane_hash(of->customer_id, of->length),
+						murmurhash32((uint32) of->seq));
+}
+
+static int
+match_key(const void *a, const void *b, Size size)
+{
+	const TrialKey *left = a;
+	const TrialKey *right = b;
+
+	return left->seq != right->seq || left->length != right->length ||
+		memcmp(left->customer_id, right->customer_id, left->length) != 0;
+}
+
+static void
+create_index(void)
+{
+	HASHCTL		control = {0};
+
+	control.keysize = sizeof(TrialKey);
+	control.entrysize = sizeof(TrialKey);
+	control.hash = hash_key;
+	control.match = match_key;
+	control.hcxt = TopTransactionContext;
+	trial_index = hash_create("journey_orch trial", 256, &control,
+							  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE |
+							  HASH_CONTEXT);
+}
 
 static void
 refuse_commit(XactEvent event)
@@ -61,6 +112,7 @@ trial_xact_callback(XactEvent event, void *arg)
 			break;
 		default:
 			trial_entries = NIL;
+			trial_index = NULL;
 			break;
 	}
 }
@@ -70,97 +122,107 @@ static void
 trial_subxact_callback(SubXactEvent event, SubTransactionId subid,
 					   SubTransactionId parent, void *arg)
 {
-	ListCell   *cell;
-
 	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
 		return;
-	foreach(cell, trial_entries)
+	for (int i = list_length(trial_entries) - 1; i >= 0; i--)
 	{
-		TrialEntry *entry = lfirst(cell);
+		TrialEntry *entry = list_nth(trial_entries, i);
 
 		if (entry->subid != subid)
-			continue;
+			break;
 		if (event == SUBXACT_EVENT_COMMIT_SUB)
+		{
 			entry->subid = parent;
-		else
-			trial_entries = foreach_delete_current(trial_entries, cell);
+			continue;
+		}
+		hash_search(trial_index, &entry->key, HASH_REMOVE, NULL);
+		trial_entries = list_delete_last(trial_entries);
 	}
 }
 
+static bool
+is_remembered(int64 seq, const char *customer_id, int length)
+{
+	TrialKey	key = {seq, customer_id, length};
+
+	return trial_index != NULL &&
+		hash_search(trial_index, &key, HASH_FIND, NULL) != NULL;
+}
+
+/* Remember an event applied, or with "seq" 0 a customer touched. */
 static void
 remember(int64 seq, const char *customer_id)
 {
-	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
-	TrialEntry *entry = palloc(sizeof(TrialEntry));
+	MemoryContext caller;
+	TrialEntry *entry;
 
+	if (is_remembered(seq, customer_id, strlen(customer_id)))
+		return;
+	caller = MemoryContextSwitchTo(TopTransactionContext);
+	if (trial_index == NULL)
+		create_index();
+	entry = palloc(sizeof(TrialEntry));
 	entry->subid = GetCurrentSubTransactionId();
-	entry->seq = seq;
-	entry->customer_id = pstrdup(customer_id);
+	entry->key.seq = seq;
+	entry->key.customer_id = pstrdup(customer_id);
+	entry->key.length = strlen(customer_id);
 	trial_entries = lappend(trial_entries, entry);
+	(void) hash_search(trial_index, &entry->key, HASH_ENTER, NULL);
 	MemoryContextSwitchTo(caller);
 }
 
+/* JoCustomerFilter */
 static bool
-is_applied(int64 seq)
+is_touched(const char *customer, int length, void *arg)
 {
-	ListCell   *cell;
-
-	foreach(cell, trial_entries)
-	{
-		if (((TrialEntry *) lfirst(cell))->seq == seq)
-			return true;
-	}
-	return false;
-}
-
-static bool
-is_touched(const char *customer_id)
-{
-	ListCell   *cell;
-
-	foreach(cell, trial_entries)
-	{
-		if (jo_streq(((TrialEntry *) lfirst(cell))->customer_id, customer_id))
-			return true;
-	}
-	return false;
+	return is_remembered(0, customer, length);
 }
 
 /*
- * Read what is pending for touched customers: those with an event of this
- * transaction, and those that an earlier trial of it looked at.
+ * Make the touched customers of the lane members of the batch: those with an
+ * event of this transaction, and those that an earlier trial of it looked at.
  */
+static void
+find_touched(JoBatch *batch)
+{
+	ListCell   *cell;
+
+	foreach(cell, jo_event_own_customers(&batch->cursor, batch->snapshot))
+	{
+		const char *customer_id = lfirst(cell);
+
+		if (customer_id[0] != '\0')
+			remember(0, customer_id);
+	}
+	foreach(cell, trial_entries)
+	{
+		const TrialKey *key = &((TrialEntry *) lfirst(cell))->key;
+
+		if (key->seq == 0 &&
+			jo_lane_of(key->customer_id, key->length) == batch->lane)
+			(void) jo_batch_member(batch, key->customer_id);
+	}
+}
+
+/* Read what is pending for them, whoever has captured it. */
 static void
 read_touched(JoBatch *batch)
 {
-	FullTransactionId own = GetTopFullTransactionIdIfAny();
 	JoEvent    *events;
 	int			n = jo_event_pending_read(&batch->cursor, batch->snapshot,
-										  &events);
-	ListCell   *cell;
+										  is_touched, NULL, &events);
 
 	for (int i = 0; i < n; i++)
-		if (FullTransactionIdEquals(events[i].xid, own) &&
-			events[i].customer_id[0] != '\0' &&
-			!is_touched(events[i].customer_id))
-			remember(0, events[i].customer_id);
-
-	foreach(cell, trial_entries)
 	{
-		TrialEntry *entry = lfirst(cell);
+		JoEvent    *event = &events[i];
 
-		if (jo_lane_of(entry->customer_id,
-					   strlen(entry->customer_id)) == batch->lane)
-			jo_batch_member(batch, entry->customer_id);
-	}
-	for (int i = 0; i < n; i++)
-	{
-		if (!is_touched(events[i].customer_id) || is_applied(events[i].seq))
+		if (is_remembered(event->seq, event->customer_id,
+						  strlen(event->customer_id)))
 			continue;
-		remember(events[i].seq, events[i].customer_id);
-		events[i].instant = Max(events[i].instant, batch->cursor.clock);
-		batch->cursor.clock = events[i].instant;
-		jo_batch_add_event(batch, &events[i]);
+		remember(event->seq, event->customer_id);
+		event->instant = Max(event->instant, batch->cursor.clock);
+		batch->cursor.clock = event->instant;
+		jo_batch_add_event(batch, event);
 		batch->nevents++;
 	}
 }
@@ -171,6 +233,9 @@ try_lane(JoBatch *batch)
 	jo_lane_cursor_read(batch->lane, batch->snapshot, &batch->cursor);
 	jo_batch_adopt_clock(batch);
 	batch->timer_limit = Min(batch->until, batch->clock.now);
+	find_touched(batch);
+	if (batch->members == NIL)
+		return;
 	read_touched(batch);
 	batch->cursor.batch++;
 	jo_batch_read_members(batch);
