@@ -66,6 +66,20 @@ ensure_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 						name, "render")));
 }
 
+/* The object that templates read as "event" or "context". */
+static Datum
+object_argument(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	ensure_argument(fcinfo, argument, name);
+	if (!JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(argument)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" of %s() must be a JSON object",
+						name, "render"),
+				 errhint("Pass what a message would be made from, such as {\"amount\": 20}.")));
+	return PG_GETARG_DATUM(argument);
+}
+
 static char *
 optional_text(FunctionCallInfo fcinfo, int argument)
 {
@@ -209,8 +223,9 @@ journey_orch_render(PG_FUNCTION_ARGS)
 
 	ensure_argument(fcinfo, ARG_TEMPLATE, "template");
 	ensure_argument(fcinfo, ARG_CUSTOMER, "customer");
-	ensure_argument(fcinfo, ARG_EVENT, "event");
-	ensure_argument(fcinfo, ARG_CONTEXT, "context");
+	memset(&variables, 0, sizeof(variables));
+	variables.event = object_argument(fcinfo, ARG_EVENT, "event");
+	variables.context = object_argument(fcinfo, ARG_CONTEXT, "context");
 	InitMaterializedSRF(fcinfo, 0);
 
 	name = optional_text(fcinfo, ARG_TEMPLATE);
@@ -220,11 +235,8 @@ journey_orch_render(PG_FUNCTION_ARGS)
 	locale = PG_ARGISNULL(ARG_LOCALE) ? customer.locale :
 		optional_text(fcinfo, ARG_LOCALE);
 
-	memset(&variables, 0, sizeof(variables));
 	variables.customer = customer.row;
 	variables.customer_isnull = customer.row == (Datum) 0;
-	variables.event = PG_GETARG_DATUM(ARG_EVENT);
-	variables.context = PG_GETARG_DATUM(ARG_CONTEXT);
 	variables.journey = make_journey(&customer, variables.event);
 
 	jo_template_cache_begin();

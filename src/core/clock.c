@@ -41,6 +41,7 @@ static JoClock cached_clock;
  */
 #define CLOCK_LATEST \
 	(END_TIMESTAMP - (int64) 1000 * 366 * USECS_PER_DAY)
+#define CLOCK_LATEST_YEAR 293274
 
 static JoCache clock_cache = {
 	.name = "clock",
@@ -269,6 +270,36 @@ journey_orch_set_clock(PG_FUNCTION_ARGS)
 }
 
 /*
+ * The instant an interval after "from", if a clock may stand there; else
+ * 22023.  The first look is a month or so off, and keeps the sum in range.
+ */
+static TimestampTz
+add_to_clock(TimestampTz from, const Interval *by)
+{
+	double		estimate = (double) from + (double) by->time +
+	((double) by->month * DAYS_PER_YEAR / MONTHS_PER_YEAR + by->day) *
+	USECS_PER_DAY;
+	TimestampTz at = DT_NOEND;
+
+	if (estimate > (double) MIN_TIMESTAMP + (double) 366 * USECS_PER_DAY &&
+		estimate < (double) END_TIMESTAMP - (double) 366 * USECS_PER_DAY)
+		at = DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval,
+												   TimestampGetDatum(from),
+												   IntervalPGetDatum(by)));
+	if (at > CLOCK_LATEST)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("cannot advance the clock by %s",
+						DatumGetCString(DirectFunctionCall1(interval_out,
+															IntervalPGetDatum(by)))),
+				 errdetail("The clock stands at %s.",
+						   timestamptz_to_str(from)),
+				 errhint("Pass an interval, such as '1 day', that ends between the years 4713 BC and %d.",
+						 CLOCK_LATEST_YEAR)));
+	return at;
+}
+
+/*
  * advance_clock(by, force) → the engine clock, now virtual
  *
  * The interval is added in UTC, whose bits a timestamp without zone shares:
@@ -285,9 +316,7 @@ journey_orch_advance_clock(PG_FUNCTION_ARGS)
 
 	jo_leaf_ensure();
 	clock = lock_clock();
-	at = DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval,
-											   TimestampGetDatum(clock.now),
-											   PG_GETARG_DATUM(0)));
+	at = add_to_clock(clock.now, PG_GETARG_INTERVAL_P(0));
 	move_clock(clock, at, PG_GETARG_BOOL(1));
 
 	PG_RETURN_TIMESTAMPTZ(jo_clock_now());

@@ -275,23 +275,44 @@ await_lanes(TimestampTz deadline)
 	return true;
 }
 
-Datum
-journey_orch_settle(PG_FUNCTION_ARGS)
+/* The timeout of settle(), in microseconds. */
+static int64
+read_timeout(FunctionCallInfo fcinfo)
 {
-	Datum		now;
-	TimestampTz deadline;
+	Interval	zero = {0};
+	Interval	longest = {.day = 1};
+	const Interval *interval;
+	Datum		timeout;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("timeout must not be null")));
+	timeout = PG_GETARG_DATUM(0);
+	if (DatumGetBool(DirectFunctionCall2(interval_lt, timeout,
+										 IntervalPGetDatum(&zero))) ||
+		DatumGetBool(DirectFunctionCall2(interval_gt, timeout,
+										 IntervalPGetDatum(&longest))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("timeout must be between zero and one day, not %s",
+						DatumGetCString(DirectFunctionCall1(interval_out,
+															timeout))),
+				 errhint("Pass how long to wait at most, such as '10 seconds'; it counts in real time.")));
+	interval = DatumGetIntervalP(timeout);
+	return interval->time + (interval->day +
+							 (int64) interval->month * DAYS_PER_MONTH) *
+		USECS_PER_DAY;
+}
+
+Datum
+journey_orch_settle(PG_FUNCTION_ARGS)
+{
+	int64		timeout = read_timeout(fcinfo);
+
 	jo_process_ensure_adopted();
 	if (!jo_leaf_exists())
 		PG_RETURN_BOOL(true);
 
-	now = TimestampTzGetDatum(GetCurrentTimestamp());
-	deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-													   now, PG_GETARG_DATUM(0)));
-
-	PG_RETURN_BOOL(await_lanes(deadline));
+	PG_RETURN_BOOL(await_lanes(GetCurrentTimestamp() + timeout));
 }
