@@ -83,8 +83,12 @@ select_input(JoBatch *batch, JoMember *member)
 	}
 	else if (due != JO_NO_TIME && due <= batch->timer_limit)
 	{
-		/* a call of his has caused events that come before (call.c) */
-		if (member->has_called && batch->clock.is_virtual)
+		/*
+		 * A call of his has caused events that come before (call.c); not
+		 * before an event that is waiting here, for its ticket is older.
+		 */
+		if (member->event == NULL && member->has_called &&
+			batch->clock.is_virtual)
 			return false;
 		if (member->event == NULL && ++member->rounds > ROUNDS_PER_BATCH)
 		{
