@@ -9,8 +9,8 @@
  * has not fired: who pauses a journey whose lanes are behind means what has not
  * happened yet.
  *
- * A run knows the last act that has changed it ("acted", at first the ticket of
- * its entry).  What came after is met again whenever the run is read, in order,
+ * A run knows the last act that has changed it ("acted", at first the newest
+ * before its entry).  What came after is met again whenever the run is read, in order,
  * until something changes: an act that found nothing to do then finds nothing
  * to do again, so it need not be written down, and no run can be missed or be
  * reached twice.  To be prompt, an act that people inside would not notice by
@@ -30,6 +30,20 @@ jo_run_bind_acts(JoRun *run)
 	run->next_act = jo_act_after(run->journey_id, run->acted);
 	if (run->next_act != NULL)
 		run->member->has_acts = true;
+}
+
+/*
+ * The last act that a run has met which enters by an event with this ticket: the
+ * newest before it that this batch knows of, and not the ticket itself.  An act
+ * draws its ticket before it commits; one that commits after the batch has to be
+ * met although its ticket is the older one.
+ */
+int64
+jo_act_met_at_entry(int32 journey_id, int64 ticket)
+{
+	const JoAct *act = jo_act_before(journey_id, ticket);
+
+	return act == NULL ? 0 : act->seq;
 }
 
 /* The act has been met. */

@@ -130,7 +130,7 @@ jo_entry_start(JoBatch *batch, JoMember *member, const JoGraph *graph,
 	run->due_at = JO_NO_TIME;
 	run->hint_at = JO_NO_TIME;
 	run->entry_event_id = event->seq;
-	run->acted = event->act_seq;
+	run->acted = jo_act_met_at_entry(graph->journey_id, event->act_seq);
 	run->entry_name = event->name;
 	run->entry_event = entry_event;
 	run->event_id = event->seq;

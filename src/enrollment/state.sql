@@ -9,7 +9,7 @@ CREATE TABLE journey_orch.enrollment
   customer_id    text COLLATE "C" NOT NULL,
   enrollment_id  uuid NOT NULL,
   entry_event_id bigint NOT NULL,
-  acted          bigint NOT NULL,            -- ticket of the last act that changed it; its entry's at first
+  acted          bigint NOT NULL,            -- ticket of the last act that changed it; at first of the newest before its entry
   entered_at     timestamptz NOT NULL,       -- engine clock
   arrived_at     timestamptz NOT NULL,       -- at the current step; engine clock
   due_at         timestamptz,                -- NULL: waits without a timer
