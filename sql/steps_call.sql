@@ -148,6 +148,29 @@ CALL run();
 SELECT outcome, from_step, to_step, reason FROM trail WHERE journey = 'held';
 SELECT count(*) FROM crm.deal WHERE amount = 66;
 
+/* ---- acts on journeys are not for a call: the batch's caches are not of now ---- */
+CREATE FUNCTION crm.act(sql text) RETURNS void LANGUAGE plpgsql AS $$BEGIN EXECUTE sql; END$$;
+SELECT live('{"journey": "acting", "entry": {"on": "act"}, "start": "act", "steps": {
+  "act": {"call": "crm.act(event->>''sql'')", "next": "done"}, "done": {"exit": "done"}}}');
+SELECT count(emit('act', n::text, jsonb_build_object('sql', sql)))
+FROM unnest(ARRAY[$$SELECT journey_orch.define('{"journey": "fresh", "entry": {"on": "act"}, "start": "done", "steps": {"done": {"exit": "done"}}}');
+                    SELECT journey_orch.publish('fresh', existing => 'both')$$,
+                  $$SELECT journey_orch.pause('acting')$$, $$SELECT journey_orch.resume('acting')$$,
+                  $$SELECT journey_orch.stop('acting')$$, $$SELECT journey_orch.archive('acting')$$]) WITH ORDINALITY AS a (sql, n);
+CALL run();
+SELECT customer_id, state, error->>'sqlstate' AS sqlstate, error->>'message' AS message
+FROM enrollment JOIN journey USING (journey_id) WHERE name = 'acting' ORDER BY 1;
+
+/* ---- an event that waits behind a timer of a run that has called ---- */
+SELECT live('{"journey": "calling", "entry": {"on": "ring"}, "start": "act", "steps": {
+  "act": {"call": "1", "next": "rest"}, "rest": {"delay": "27 hours", "next": "done"}, "done": {"exit": "done"}}}');
+SELECT emit('ring', '1') IS NOT NULL;
+SELECT advance_clock('4 days') IS NOT NULL;
+SELECT emit('ring', '1') IS NOT NULL;
+CALL run();
+SELECT outcome, from_step, to_step, reason FROM trail WHERE journey = 'calling';
+
+
 /* ---- on_failure of the other steps; branches that join ---- */
 SELECT live('{"journey": "failing", "entry": {"on": "fail"}, "start": "note", "steps": {
   "note":   {"update": {"kept": "1", "x": "1 / (customer.points - customer.points)"}, "next": "lost", "on_failure": "which"},

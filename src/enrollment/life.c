@@ -76,6 +76,13 @@ const JoAct *
 jo_life_begin(const char *name, bool operators, JoStoredJourney *journey)
 {
 	PreventCommandIfReadOnly("journey_orch's life cycle functions");
+
+	/* The batch around a call has its caches open: they are not of now. */
+	if (jo_event_cause != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("journey_orch's life cycle functions cannot be used in a call step"),
+				 errhint("Let the step write to a table, and act on the journey from outside.")));
 	jo_lock(JO_LOCK_NAME, jo_lock_key(name));
 	jo_get_journey(name, journey);
 	if (!operators || !is_operator())

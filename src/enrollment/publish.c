@@ -159,6 +159,9 @@ publish(const Publishing *publication, const JoAct *act)
 	const JoGraph *graph = jo_graph(publication->journey.journey_id,
 									publication->version);
 
+	if (graph == NULL)
+		elog(ERROR, "version %d of journey \"%s\" is not in the cache",
+			 publication->version, publication->name);
 	if (publication->is_preview)
 		return publication->existing == EXISTING_FUTURE ? 0 :
 			jo_existing_customers(graph, PG_INT64_MAX, false, jo_clock_now());
