@@ -4,217 +4,15 @@
  *
  * Two modes share the code: loud (findings are added) and quiet (findings is
  * NULL; only the answer counts), which is how the alternatives of a "oneOf"
- * are tried.  When none fits, the one that the author most likely meant is
- * walked loudly: the step whose verb is there, the entry whose keys are
- * there.  The recursion is as deep as schema.json, never as deep as the
- * author's JSON.
+ * are tried.  When none fits, schema_explain.c finds the one that was meant.
+ * The recursion is as deep as schema.json, never as deep as the author's JSON.
  */
 #include "postgres.h"
 
-#include <math.h>
-
-#include "catalog/pg_collation.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "mb/pg_wchar.h"
-#include "regex/regex.h"
-#include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 
 #include "journey/schema_tree.h"
-
-static bool check(const JoSchema *schema, JsonbValue *value,
-				  const JoPath *path, JoFindings *findings);
-
-static const char *
-kind_name(JoJsonKind kind)
-{
-	switch (kind)
-	{
-		case JO_JSON_NULL:
-			return "null";
-		case JO_JSON_BOOLEAN:
-			return "a boolean";
-		case JO_JSON_NUMBER:
-			return "a number";
-		case JO_JSON_STRING:
-			return "a string";
-		case JO_JSON_ARRAY:
-			return "an array";
-		case JO_JSON_OBJECT:
-			return "an object";
-	}
-	return "?";
-}
-
-/* "a string or an object" */
-static char *
-kinds_text(int kinds)
-{
-	StringInfoData out;
-
-	initStringInfo(&out);
-	for (int kind = JO_JSON_NULL; kind <= JO_JSON_OBJECT; kind <<= 1)
-	{
-		if (kinds & kind)
-			appendStringInfo(&out, "%s%s", out.len > 0 ? " or " : "",
-							 kind_name(kind));
-	}
-	return out.data;
-}
-
-static bool
-words_equal(const JsonbValue *a, const JsonbValue *b)
-{
-	if (a->type != b->type)
-		return false;
-	switch (a->type)
-	{
-		case jbvNull:
-			return true;
-		case jbvBool:
-			return a->val.boolean == b->val.boolean;
-		case jbvString:
-			return a->val.string.len == b->val.string.len &&
-				memcmp(a->val.string.val, b->val.string.val,
-					   a->val.string.len) == 0;
-		case jbvNumeric:
-			return DatumGetBool(DirectFunctionCall2(numeric_eq,
-													NumericGetDatum(a->val.numeric),
-													NumericGetDatum(b->val.numeric)));
-		default:
-			return false;		/* the grammar has only scalar words */
-	}
-}
-
-static bool
-has_word(const JoSchema *schema, const JsonbValue *value)
-{
-	for (int i = 0; i < schema->nwords; i++)
-	{
-		if (words_equal(&schema->words[i], value))
-			return true;
-	}
-	return false;
-}
-
-static void
-append_words(StringInfo out, const JoSchema *schema)
-{
-	for (int i = 0; i < schema->nwords; i++)
-	{
-		const JsonbValue *word = &schema->words[i];
-
-		appendStringInfoString(out, out->len > 0 ? ", " : "");
-		if (word->type == jbvString)
-			appendStringInfo(out, "\"%.*s\"", word->val.string.len, word->val.string.val);
-		else if (word->type == jbvBool)
-			appendStringInfoString(out, word->val.boolean ? "true" : "false");
-		else
-			elog(ERROR, "schema.json has a word of type %d", (int) word->type);
-	}
-}
-
-/* A value as a message shows it: short, and on one line. */
-static char *
-value_text(const JsonbValue *value)
-{
-	if (value->type == jbvString)
-	{
-		int			length = pg_mbcliplen(value->val.string.val,
-										  value->val.string.len, 60);
-		char	   *text = pnstrdup(value->val.string.val, length);
-
-		for (char *c = text; *c; c++)
-		{
-			if ((unsigned char) *c < ' ')
-				*c = ' ';
-		}
-		return psprintf("\"%s%s\"", text,
-						length < value->val.string.len ? "…" : "");
-	}
-	if (value->type == jbvBool)
-		return value->val.boolean ? "true" : "false";
-	if (value->type == jbvNumeric)
-		return DatumGetCString(DirectFunctionCall1(numeric_out,
-												   NumericGetDatum(value->val.numeric)));
-	return pstrdup(kind_name(jo_json_kind(value)));
-}
-
-/* What a value is for, as the hint of one that has the wrong type. */
-static const char *
-description_of(const JoSchema *schema)
-{
-	if (schema->description == NULL && schema->ref != NULL)
-		return description_of(schema->ref);
-	return schema->description;
-}
-
-static bool
-check_string(const JoSchema *schema, JsonbValue *value, const JoPath *path,
-			 JoFindings *findings)
-{
-	int			length;
-
-	if (schema->pattern != NULL &&
-		!RE_compile_and_execute(schema->pattern, value->val.string.val,
-								value->val.string.len, REG_ADVANCED,
-								C_COLLATION_OID, 0, NULL))
-	{
-		if (findings)
-			jo_finding_add(findings, JO_FINDING_BAD_NAME, path,
-						   psprintf("It must match %s.",
-									text_to_cstring(schema->pattern)),
-						   "%s is not well written", value_text(value));
-		return false;
-	}
-	if (schema->min_length == 0 && schema->max_length == PG_INT32_MAX)
-		return true;
-	length = pg_mbstrlen_with_len(value->val.string.val, value->val.string.len);
-	if (length >= schema->min_length && length <= schema->max_length)
-		return true;
-	if (findings)
-		jo_finding_add(findings, JO_FINDING_WRONG_LENGTH, path,
-					   psprintf("It has %d to %d characters.",
-								schema->min_length, schema->max_length),
-					   "text has %d characters", length);
-	return false;
-}
-
-static bool
-check_number(const JoSchema *schema, JsonbValue *value, const JoPath *path,
-			 JoFindings *findings)
-{
-	/* As any reader of JSON sees it: a double. */
-	double		number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
-															NumericGetDatum(value->val.numeric)));
-
-	if (schema->is_integer && number != rint(number))
-	{
-		if (findings)
-			jo_finding_add(findings, JO_FINDING_WRONG_TYPE, path,
-						   description_of(schema),
-						   "must be an integer, not %s", value_text(value));
-		return false;
-	}
-	if (number < schema->minimum || number > schema->maximum ||
-		(schema->excludes_minimum && number == schema->minimum))
-	{
-		char	   *hint;
-
-		if (schema->excludes_minimum)
-			hint = psprintf("It must be greater than %.15g and at most %.15g.",
-							schema->minimum, schema->maximum);
-		else
-			hint = psprintf("It must be at least %.15g and at most %.15g.",
-							schema->minimum, schema->maximum);
-		if (findings)
-			jo_finding_add(findings, JO_FINDING_OUT_OF_RANGE, path, hint,
-						   "%s is out of range", value_text(value));
-		return false;
-	}
-	return true;
-}
 
 static bool
 check_count(const JoSchema *schema, JsonbValue *value, const JoPath *path,
@@ -259,18 +57,18 @@ check_array(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 		here.index++;
 		for (int i = 0; seen != NULL && i < here.index; i++)
 		{
-			if (!words_equal(&seen[i], &element))
+			if (!jo_schema_words_equal(&seen[i], &element))
 				continue;
 			passes = false;
 			if (findings)
 				jo_finding_add(findings, JO_FINDING_DUPLICATE, &here, NULL,
-							   "%s is named twice", value_text(&element));
+							   "%s is named twice", jo_json_text(&element));
 			break;
 		}
 		if (seen != NULL)
 			seen[here.index] = element;
 		if (schema->items != NULL &&
-			!check(schema->items, &element, &here, findings))
+			!jo_schema_walk(schema->items, &element, &here, findings))
 			passes = false;
 		if (!passes && !findings)
 			return false;
@@ -278,9 +76,8 @@ check_array(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 	return passes;
 }
 
-/* The schema of a member, or NULL when its name is not known. */
-static const JoSchema *
-property_schema(const JoSchema *schema, const JsonbValue *key)
+const JoSchema *
+jo_schema_property(const JoSchema *schema, const JsonbValue *key)
 {
 	for (int i = 0; i < schema->nproperties; i++)
 	{
@@ -314,11 +111,11 @@ add_unknown_key(const JoSchema *schema, JsonbValue *key, const JoPath *path,
 		appendStringInfoChar(&hint, '.');
 	}
 	jo_finding_add(findings, JO_FINDING_UNKNOWN_KEY, path, hint.data,
-				   "key %s is not known here", value_text(key));
+				   "key %s is not known here", jo_json_text(key));
 }
 
-static bool
-has_key(JsonbValue *object, const char *key)
+bool
+jo_schema_has_key(JsonbValue *object, const char *key)
 {
 	JsonbValue	ignored;
 
@@ -334,7 +131,7 @@ check_required(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 
 	for (int i = 0; i < schema->nrequired; i++)
 	{
-		if (has_key(value, schema->required[i]))
+		if (jo_schema_has_key(value, schema->required[i]))
 			continue;
 		passes = false;
 		if (!findings)
@@ -377,10 +174,10 @@ check_object(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 			continue;
 		here.key = key.val.string.val;
 		here.key_length = key.val.string.len;
-		if (schema->names && !check(schema->names, &key, &here, findings))
+		if (schema->names && !jo_schema_walk(schema->names, &key, &here, findings))
 			passes = false;
-		found = property_schema(schema, &key);
-		if (found && !check(found, &member, &here, findings))
+		found = jo_schema_property(schema, &key);
+		if (found && !jo_schema_walk(found, &member, &here, findings))
 			passes = false;
 		if (!found && schema->is_closed)
 		{
@@ -403,7 +200,7 @@ check_any(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 
 	for (int i = 0; i < schema->nany; i++)
 	{
-		if (check(schema->any_of[i], value, path, NULL))
+		if (jo_schema_walk(schema->any_of[i], value, path, NULL))
 			return true;
 	}
 	if (!findings)
@@ -418,139 +215,6 @@ check_any(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 	return false;
 }
 
-/* Alternatives are told apart by their first required key: the verb of a step. */
-static const char *
-distinctive_key(const JoSchema *alternative)
-{
-	if (alternative->ref)
-		return distinctive_key(alternative->ref);
-	return alternative->nrequired > 0 ? alternative->required[0] : NULL;
-}
-
-/* How well the keys of an object fit: those required that are there count
- * most, those unknown count against it. */
-static int
-fitness(const JoSchema *alternative, JsonbValue *object)
-{
-	JsonbIterator *iterator;
-	JsonbIteratorToken token;
-	JsonbValue	key;
-	int			result = 0;
-
-	while (alternative->ref)
-		alternative = alternative->ref;
-	for (int i = 0; i < alternative->nrequired; i++)
-		result += has_key(object, alternative->required[i]) ? 4 : 0;
-	iterator = JsonbIteratorInit(object->val.binary.data);
-	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY && property_schema(alternative, &key) == NULL)
-			result--;
-	}
-	return result;
-}
-
-/* A step without a verb, or with several.  False when it has exactly one. */
-static bool
-explain_verbs(const JoSchema *schema, JsonbValue *object, const JoPath *path,
-			  JoFindings *findings)
-{
-	const char **verbs = palloc(sizeof(char *) * schema->nalternatives);
-	StringInfoData present;
-	int			n = 0;
-
-	initStringInfo(&present);
-	for (int i = 0; i < schema->nalternatives; i++)
-	{
-		verbs[i] = distinctive_key(schema->alternatives[i]);
-		if (!has_key(object, verbs[i]))
-			continue;
-		appendStringInfo(&present, "%s\"%s\"", n++ > 0 ? " and " : "", verbs[i]);
-	}
-	if (n == 1)
-		return false;
-	if (n > 1)
-		jo_finding_add(findings, JO_FINDING_TWO_VERBS, path, NULL,
-					   "step has the verbs %s", present.data);
-	else
-	{
-		JsonbIterator *iterator = JsonbIteratorInit(object->val.binary.data);
-		JsonbIteratorToken token;
-		JsonbValue	key;
-		const char *closest = NULL;
-
-		while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE)
-		{
-			if (token == WJB_KEY && closest == NULL)
-				closest = jo_closest(key.val.string.val, key.val.string.len,
-									 verbs, schema->nalternatives);
-		}
-		jo_finding_add(findings, JO_FINDING_NO_VERB, path,
-					   closest ? psprintf("Perhaps you mean \"%s\".", closest) : NULL,
-					   "step has no verb");
-	}
-	return true;
-}
-
-/* No alternative passed: walk the one that was meant. */
-static void
-explain(const JoSchema *schema, JsonbValue *value, const JoPath *path,
-		JoFindings *findings)
-{
-	JoJsonKind	kind = jo_json_kind(value);
-	const JoSchema *best = NULL;
-	int			best_fitness = 0;
-	StringInfoData words;
-
-	if (kind == JO_JSON_OBJECT && schema->name && strcmp(schema->name, "step") == 0 &&
-		explain_verbs(schema, value, path, findings))
-		return;
-
-	initStringInfo(&words);
-	for (int i = 0; i < schema->nalternatives; i++)
-	{
-		const JoSchema *alternative = schema->alternatives[i];
-		const char *key = distinctive_key(alternative);
-		int			fit;
-
-		if (!(alternative->accepts & kind))
-			continue;
-		append_words(&words, alternative);
-		if (kind == JO_JSON_OBJECT && key != NULL && !has_key(value, key))
-			continue;
-		fit = kind == JO_JSON_OBJECT ? fitness(alternative, value) : 0;
-		if (best == NULL || fit > best_fitness)
-		{
-			best = alternative;
-			best_fitness = fit;
-		}
-	}
-	if (words.len > 0)
-		jo_finding_add(findings, JO_FINDING_WRONG_VALUE, path,
-					   psprintf("It must be one of %s, or another form of the grammar.", words.data),
-					   "%s is not known here", value_text(value));
-	else if (best != NULL)
-		(void) check(best, value, path, findings);
-	else
-	{
-		StringInfoData forms;
-		const char *previous = "";
-
-		initStringInfo(&forms);
-		for (int i = 0; i < schema->nalternatives; i++)
-		{
-			const char *key = distinctive_key(schema->alternatives[i]);
-
-			if (key && strcmp(key, previous) != 0)
-				appendStringInfo(&forms, "%s\"%s\"", forms.len > 0 ? ", " : "", key);
-			previous = key ? key : "";
-		}
-		jo_finding_add(findings, JO_FINDING_WRONG_FORM, path,
-					   psprintf("It must have one of the keys %s.", forms.data),
-					   "object is none of the forms of the grammar");
-	}
-}
-
 static bool
 check_alternatives(const JoSchema *schema, JsonbValue *value,
 				   const JoPath *path, JoFindings *findings)
@@ -560,7 +224,7 @@ check_alternatives(const JoSchema *schema, JsonbValue *value,
 
 	for (int i = 0; i < schema->nalternatives; i++)
 	{
-		if (!check(schema->alternatives[i], value, path, NULL))
+		if (!jo_schema_walk(schema->alternatives[i], value, path, NULL))
 			continue;
 		passing = schema->alternatives[i];
 		n++;
@@ -569,11 +233,11 @@ check_alternatives(const JoSchema *schema, JsonbValue *value,
 	{
 		/* Once more, for what is not built in it. */
 		if (findings)
-			(void) check(passing, value, path, findings);
+			(void) jo_schema_walk(passing, value, path, findings);
 		return true;
 	}
 	if (findings && n == 0)
-		explain(schema, value, path, findings);
+		jo_schema_explain(schema, value, path, findings);
 	else if (findings)
 		jo_finding_add(findings, JO_FINDING_WRONG_FORM, path, NULL,
 					   "value is of several forms at once");
@@ -594,7 +258,7 @@ add_not_built(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 	{
 		appendStringInfo(&what, "\"%s\"", key ? key : "form");
 		if (value->type == jbvString || value->type == jbvBool)
-			appendStringInfo(&what, ": %s", value_text(value));
+			appendStringInfo(&what, ": %s", jo_json_text(value));
 	}
 	jo_finding_add(findings, JO_FINDING_NOT_BUILT, path, NULL,
 				   "%s is not built in this release", what.data);
@@ -611,24 +275,24 @@ check_one(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 	{
 		if (findings)
 			jo_finding_add(findings, JO_FINDING_WRONG_TYPE, path,
-						   description_of(schema),
-						   "must be %s, not %s", kinds_text(schema->accepts),
-						   kind_name(kind));
+						   jo_schema_description(schema),
+						   "must be %s, not %s", jo_json_kinds_text(schema->accepts),
+						   jo_json_kind_name(kind));
 		return false;
 	}
 	if (schema->ref)
-		passes = check(schema->ref, value, path, findings);
-	if (schema->nwords > 0 && !has_word(schema, value))
+		passes = jo_schema_walk(schema->ref, value, path, findings);
+	if (schema->nwords > 0 && !jo_schema_has_word(schema, value))
 	{
 		StringInfoData words;
 
 		if (!findings)
 			return false;
 		initStringInfo(&words);
-		append_words(&words, schema);
+		jo_schema_append_words(&words, schema);
 		jo_finding_add(findings, JO_FINDING_WRONG_VALUE, path,
 					   psprintf("It must be %s%s.", schema->nwords > 1 ? "one of " : "", words.data),
-					   "%s is not known here", value_text(value));
+					   "%s is not known here", jo_json_text(value));
 		return false;
 	}
 	if (schema->nalternatives > 0)
@@ -639,9 +303,9 @@ check_one(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 		return false;
 
 	if (kind == JO_JSON_STRING)
-		passes = check_string(schema, value, path, findings) && passes;
+		passes = jo_schema_check_string(schema, value, path, findings) && passes;
 	else if (kind == JO_JSON_NUMBER)
-		passes = check_number(schema, value, path, findings) && passes;
+		passes = jo_schema_check_number(schema, value, path, findings) && passes;
 	else if (kind == JO_JSON_ARRAY)
 		passes = check_array(schema, value, path, findings) && passes;
 	else if (kind == JO_JSON_OBJECT)
@@ -649,13 +313,11 @@ check_one(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 	return passes;
 }
 
-/*
- * True when "value" fits.  Of something that is not built only the outermost
- * part is reported, and only when it is well-formed.
- */
-static bool
-check(const JoSchema *schema, JsonbValue *value, const JoPath *path,
-	  JoFindings *findings)
+/* Of something that is not built only the outermost part is reported, and only
+ * when it is well-formed. */
+bool
+jo_schema_walk(const JoSchema *schema, JsonbValue *value, const JoPath *path,
+			   JoFindings *findings)
 {
 	bool		passes;
 
@@ -673,5 +335,5 @@ check(const JoSchema *schema, JsonbValue *value, const JoPath *path,
 void
 jo_schema_check(JsonbValue *value, JoFindings *findings)
 {
-	(void) check(jo_schema_root(), value, NULL, findings);
+	(void) jo_schema_walk(jo_schema_root(), value, NULL, findings);
 }
