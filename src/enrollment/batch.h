@@ -399,7 +399,7 @@ extern void jo_cause_notice(JoBatch *batch, const JoRun *run,
 							const char *name, Jsonb *payload);
 extern JoEvent *jo_cause_next(JoMember *member);
 
-/* advance.c: moves of a run, each logged */
+/* move.c, advance.c: moves of a run, each logged */
 extern void jo_run_set_moving(JoBatch *batch, JoRun *run);
 extern void jo_run_enter(JoBatch *batch, JoRun *run);
 extern void jo_run_move(JoBatch *batch, JoRun *run, int next,
