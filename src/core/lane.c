@@ -112,6 +112,24 @@ jo_lock_conditional(JoLockKind kind, uint32 key)
 		LOCKACQUIRE_NOT_AVAIL;
 }
 
+void
+jo_lock_shared(JoLockKind kind, uint32 key)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, kind, key);
+	(void) LockAcquire(&tag, ShareLock, false, false);
+}
+
+void
+jo_unlock_shared(JoLockKind kind, uint32 key)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, kind, key);
+	(void) LockRelease(&tag, ShareLock, false);
+}
+
 bool
 jo_lock_session_conditional(JoLockKind kind, uint32 key)
 {

@@ -26,8 +26,8 @@ extern int	jo_lane_of_text(const text *customer);
  * Advisory locks of ours, told apart from pg_advisory_lock()'s by the fourth
  * field of the tag.  "key" is a lane for JO_LOCK_LANE, a hash of the name for
  * JO_LOCK_CHANNEL and JO_LOCK_NAME, the low half of the claim_id for
- * JO_LOCK_CLAIM, the last byte of the message_id for JO_LOCK_REPORT, 0
- * otherwise.
+ * JO_LOCK_CLAIM, the last byte of the message_id for JO_LOCK_REPORT, the
+ * journey_id for JO_LOCK_CAP, 0 otherwise.
  */
 typedef enum JoLockKind
 {
@@ -37,7 +37,8 @@ typedef enum JoLockKind
 	JO_LOCK_SUPERVISOR,			/* one supervisor a database */
 	JO_LOCK_NAME,				/* one author at a time for a name */
 	JO_LOCK_CLAIM,				/* one ack, nack, extend or expiry of a claim */
-	JO_LOCK_REPORT				/* one report on a message at a time */
+	JO_LOCK_REPORT,				/* one report on a message at a time */
+	JO_LOCK_CAP					/* entries into a journey near its cap */
 } JoLockKind;
 
 /* Take (until the end of the transaction) an exclusive lock; wait for it. */
@@ -46,7 +47,12 @@ extern void jo_lock(JoLockKind kind, uint32 key);
 /* The same without waiting; false when somebody else holds it. */
 extern bool jo_lock_conditional(JoLockKind kind, uint32 key);
 
-/* The same, held until the process ends. */
+/* Many may hold a shared one, none beside an exclusive one.  Letting go of it
+ * before the end of the transaction is for who did nothing under it. */
+extern void jo_lock_shared(JoLockKind kind, uint32 key);
+extern void jo_unlock_shared(JoLockKind kind, uint32 key);
+
+/* The exclusive one, held until the process ends, if nobody else holds it. */
 extern bool jo_lock_session_conditional(JoLockKind kind, uint32 key);
 
 /* Key of a name for jo_lock(). */

@@ -107,6 +107,9 @@ typedef struct JoMemory
 	TimestampTz last_entered;
 	TimestampTz last_ended;		/* JO_NO_TIME: never */
 	Jsonb	   *digests;		/* step: when a digest of it last ended */
+	int			nrecent;
+	TimestampTz *recent;		/* entries that a cap may count (cap.c),
+								 * oldest first */
 	bool		is_stored;
 	bool		is_changed;
 	ItemPointerData tid;
@@ -244,6 +247,8 @@ struct JoBatch
 	List	   *caused;			/* of JoEvent *: applied already */
 	int			ncaused;
 	List	   *outcomes;		/* of JoOutcome * */
+	List	   *tallies;		/* of JoTally * */
+	List	   *caps;			/* of JoCapState *: what is known of caps */
 	List	   *askings;		/* of JoAsking * */
 	bool		has_called;
 	int			lock_timeouts;	/* of calls */
@@ -473,6 +478,19 @@ extern TimestampTz jo_memory_latest(JoMember *member, int32 journey_id);
 extern void jo_memory_keep(JoMember *member, JoMemory *memory);
 extern void jo_memory_entered(JoBatch *batch, JoRun *run);
 extern void jo_memory_ended(JoBatch *batch, JoRun *run);
+
+/* tally.c: how many are in a journey, and entered it */
+extern void jo_tally_entered(JoBatch *batch, const JoRun *run);
+extern void jo_tally_ended(JoBatch *batch, const JoRun *run);
+extern void jo_tally_of_batch(const JoBatch *batch, int32 journey_id,
+							  int64 *active, int64 *total);
+extern void jo_tally_read(int32 journey_id, int64 *active, int64 *total);
+extern void jo_tally_write(JoBatch *batch);
+
+/* cap.c: entry caps */
+extern const char *jo_cap_refusal(JoBatch *batch, JoMember *member,
+								  const JoGraph *graph);
+extern void jo_cap_entered(const JoRun *run, JoMemory *memory);
 
 /* message.c */
 extern void jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload);

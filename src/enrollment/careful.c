@@ -217,6 +217,8 @@ begin_attempt(Attempt *attempt, JoBatch *batch, const JoMember *origin)
 	attempt->batch.caused = NIL;
 	attempt->batch.outcomes = NIL;
 	attempt->batch.askings = NIL;
+	attempt->batch.tallies = NIL;
+	attempt->batch.caps = NIL;
 	batch->care->phase = JO_CARE_READING;
 	batch->care->input = 0;
 	batch->care->run = NULL;

@@ -75,12 +75,12 @@ find_act_refusal(const JoMember *member, const JoGraph *graph)
 }
 
 /*
- * The rule of re-entry that refuses, or NULL.  "has_key": runs are told apart
- * by a key, so that there is one for each.
+ * The rule of re-entry, or the cap, that refuses, or NULL.  "has_key": runs are
+ * told apart by a key, so that there is one for each.
  */
 static const char *
-find_refusal(JoMember *member, const JoGraph *graph, const char *key,
-			 bool has_key)
+find_refusal(JoBatch *batch, JoMember *member, const JoGraph *graph,
+			 const char *key, bool has_key)
 {
 	const JoEntry *entry = &graph->entry;
 	bool		one_at_a_time;
@@ -93,7 +93,7 @@ find_refusal(JoMember *member, const JoGraph *graph, const char *key,
 		return "reentry_active";
 	if (is_cooling_down(member, graph, key))
 		return "cooldown";
-	return NULL;
+	return jo_cap_refusal(batch, member, graph);
 }
 
 static bool
@@ -172,7 +172,7 @@ jo_entry_refusal(JoBatch *batch, JoMember *member, const JoGraph *graph,
 
 	if (rule != NULL)
 		return rule;
-	return find_refusal(member, graph, key,
+	return find_refusal(batch, member, graph, key,
 						has_key || graph->entry.key != NULL);
 }
 
@@ -218,7 +218,8 @@ entry_resume(JoBatch *batch, JoTask *task)
 
 	refusal = find_act_refusal(member, graph);
 	if (refusal == NULL)
-		refusal = find_refusal(member, graph, key, graph->entry.key != NULL);
+		refusal = find_refusal(batch, member, graph, key,
+							   graph->entry.key != NULL);
 	if (refusal != NULL)
 		jo_log_refusal(batch, member, graph, key, refusal, NULL);
 	else

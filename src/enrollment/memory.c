@@ -257,6 +257,7 @@ jo_memory_entered(JoBatch *batch, JoRun *run)
 	bool		was_indexed = member->key_index != NULL;
 	JoMemory   *memory = get_memory(run);
 
+	jo_cap_entered(run, memory);
 	memory->runs++;
 	memory->last_entered = run->entered_at;
 	index_memory(member, memory);

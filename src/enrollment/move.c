@@ -51,6 +51,7 @@ jo_run_enter(JoBatch *batch, JoRun *run)
 	row->to_step = run->step_name;
 	row->reason = run->is_holdout ? "holdout" : NULL;
 	jo_memory_entered(batch, run);
+	jo_tally_entered(batch, run);
 	batch->entered++;
 	batch->advances++;
 }
@@ -177,6 +178,7 @@ jo_run_end(JoBatch *batch, JoRun *run, const char *reason, bool withdraws)
 	run->is_changed = true;
 	jo_due_add_run(run);
 	jo_memory_ended(batch, run);
+	jo_tally_ended(batch, run);
 	batch->ended++;
 	batch->advances++;
 	if (withdraws)

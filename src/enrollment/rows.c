@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
@@ -62,6 +64,43 @@ get_json(TupleTableSlot *slot, int column)
 {
 	return slot->tts_isnull[column] ? NULL :
 		(Jsonb *) PG_DETOAST_DATUM_COPY(slot->tts_values[column]);
+}
+
+/* Instants, oldest first. */
+static void
+put_times(Datum *values, bool *isnull, int column, const TimestampTz *times,
+		  int n)
+{
+	Datum	   *elements;
+
+	isnull[column] = n == 0;
+	if (n == 0)
+		return;
+	elements = palloc(n * sizeof(Datum));
+	for (int i = 0; i < n; i++)
+		elements[i] = TimestampTzGetDatum(times[i]);
+	values[column] =
+		PointerGetDatum(construct_array(elements, n, TIMESTAMPTZOID,
+										sizeof(TimestampTz), true,
+										TYPALIGN_DOUBLE));
+}
+
+static TimestampTz *
+get_times(TupleTableSlot *slot, int column, int *n)
+{
+	Datum	   *elements;
+	TimestampTz *times;
+
+	*n = 0;
+	if (slot->tts_isnull[column])
+		return NULL;
+	deconstruct_array(DatumGetArrayTypeP(slot->tts_values[column]),
+					  TIMESTAMPTZOID, sizeof(TimestampTz), true,
+					  TYPALIGN_DOUBLE, &elements, NULL, n);
+	times = palloc(Max(*n, 1) * sizeof(TimestampTz));
+	for (int i = 0; i < *n; i++)
+		times[i] = DatumGetTimestampTz(elements[i]);
+	return times;
 }
 
 JoRun *
@@ -164,6 +203,7 @@ jo_memory_from_row(TupleTableSlot *slot)
 	memory->runs = DatumGetInt32(slot->tts_values[MEMORY_RUNS]);
 	memory->key = get_text(slot, MEMORY_KEY);
 	memory->digests = get_json(slot, MEMORY_DIGESTS);
+	memory->recent = get_times(slot, MEMORY_RECENT, &memory->nrecent);
 	memory->is_stored = true;
 	memory->tid = slot->tts_tid;
 	return memory;
@@ -182,6 +222,7 @@ jo_memory_to_row(int lane, const JoMember *member, const JoMemory *memory,
 	values[MEMORY_LANE] = Int16GetDatum(lane);
 	put_text(values, isnull, MEMORY_KEY, memory->key);
 	put_json(values, isnull, MEMORY_DIGESTS, memory->digests);
+	put_times(values, isnull, MEMORY_RECENT, memory->recent, memory->nrecent);
 }
 
 JoMessage *

@@ -222,6 +222,7 @@ write_batch(JoBatch *batch)
 	jo_digest_write(batch, true);
 	jo_sink_append_logs(batch);
 	jo_care_blame(batch, NULL, NULL);
+	jo_tally_write(batch);
 	jo_timer_write(batch);
 	write_aside(batch);
 }

@@ -82,6 +82,7 @@ write_batch(JoBatch *batch)
 	jo_append_end(memories);
 	jo_append_end(messages);
 	jo_digest_write(batch, false);
+	jo_tally_write(batch);
 	jo_sink_append_logs(batch);
 }
 

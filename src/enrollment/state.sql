@@ -55,7 +55,8 @@ CREATE TABLE journey_orch.entry_memory
   runs         integer NOT NULL,             -- started so far
   lane         smallint NOT NULL,
   key          text COLLATE "C",
-  digests      jsonb                         -- {step: when a digest there last ended, engine clock}; NULL: none did
+  digests      jsonb,                        -- {step: when a digest there last ended, engine clock}; NULL: none did
+  recent       timestamptz[]                 -- entries that a cap per customer may count; NULL: none counts
 ) PARTITION BY LIST (lane);
 
 /* An event that the digest at which a run stands has collected; deleted when
@@ -70,6 +71,24 @@ CREATE TABLE journey_orch.digest_event
   customer_id   text COLLATE "C" NOT NULL,
   payload       jsonb NOT NULL
 ) PARTITION BY LIST (lane);
+
+/* How many are in a journey and how many ever entered it, for caps: one row a
+   journey and lane, written by the lane's one writer.  HOT. */
+CREATE TABLE journey_orch.entry_count
+(
+  journey_id integer NOT NULL,
+  lane       smallint NOT NULL,
+  active     bigint NOT NULL,                -- rows of enrollment that have not ended
+  total      bigint NOT NULL,                -- runs started so far
+  CONSTRAINT entry_count_pkey PRIMARY KEY (journey_id, lane)
+) WITH (fillfactor = 50);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.entry_count', '');
+
+/* What run_here() in this transaction adds to them; never committed. */
+CREATE TABLE journey_orch.trial_entry_count
+(
+  LIKE journey_orch.entry_count
+);
 
 /* Look at this customer at due_at.  A hint: the truth is the row's own
    due_at, so nothing is ever deleted.  Insert-only; leaf timer_LL_S. */

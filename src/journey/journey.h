@@ -220,6 +220,16 @@ typedef enum JoEntryKind
 	JO_ENTRY_JOURNEY			/* only an enter step */
 } JoEntryKind;
 
+/* How many may enter; 0: no such cap. */
+typedef struct JoCaps
+{
+	int			per_customer;	/* entries of one customer ... */
+	JoDuration	per;			/* ... within this time */
+	int			at_once_per_customer;
+	int			at_once;
+	int			total;
+} JoCaps;
+
 typedef struct JoEntry
 {
 	JoEntryKind kind;
@@ -232,6 +242,7 @@ typedef struct JoEntry
 	bool		has_cooldown;
 	Interval	cooldown;
 	bool		cooldown_by_key;
+	JoCaps		caps;
 	double		holdout;		/* share, 0 .. 1 */
 } JoEntry;
 

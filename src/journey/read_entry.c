@@ -63,6 +63,28 @@ read_reentry(JoReader *reader, JsonbValue *entry, const JoPath *entry_path,
 	}
 }
 
+static void
+read_caps(JoReader *reader, JsonbValue *entry, const JoPath *entry_path,
+		  JoCaps *result)
+{
+	JsonbValue	caps;
+	JsonbValue	customer;
+	JoPath		path;
+	JoPath		customer_path;
+
+	if (!jo_read_object(entry, "caps", entry_path, &caps, &path))
+		return;
+	result->at_once_per_customer =
+		jo_read_integer(&caps, "at_once_per_customer", 0);
+	result->at_once = jo_read_integer(&caps, "at_once", 0);
+	result->total = jo_read_integer(&caps, "total", 0);
+	if (jo_read_object(&caps, "per_customer", &path, &customer,
+					   &customer_path) &&
+		jo_read_duration(reader, &customer, "per", &customer_path,
+						 &result->per))
+		result->per_customer = jo_read_integer(&customer, "max", 0);
+}
+
 /* "journey": true, or a list of those whose enter steps may start a run. */
 static void
 read_parents(JsonbValue *value, JoEntry *result)
@@ -122,6 +144,7 @@ jo_read_entry(JoReader *reader, JsonbValue *root)
 	result->key = jo_read_expression(reader, &entry, "key", &path, TEXTOID,
 									 JO_SCOPE_ENTRY);
 	read_reentry(reader, &entry, &path, result);
+	read_caps(reader, &entry, &path, &result->caps);
 	if (jo_read_member(&entry, "holdout", &path, &value, &value_path) &&
 		value.type == jbvNumeric)
 		result->holdout =

@@ -116,6 +116,17 @@ BEGIN
     LEFT JOIN journey_orch.enrollment AS r USING (enrollment_id)
     WHERE r.enrollment_id IS NULL OR r.state = 'ended' OR r.visit <> i.visit
     UNION ALL
+    SELECT 13, 'caps count who is there and who ever entered', 'journey and lane', count(*),
+           min(format('journey_id %s, lane %s: %s active where %s were counted, %s entered where %s were counted',
+                      coalesce(c.journey_id, t.journey_id), coalesce(c.lane, t.lane), t.active, c.active, t.total, c.total))
+    FROM journey_orch.entry_count AS c
+    FULL JOIN (SELECT i.journey_id, i.lane, sum(i.active) AS active, sum(i.total) AS total
+               FROM (SELECT r.journey_id, r.lane, 1 AS active, 0 AS total FROM journey_orch.enrollment AS r WHERE r.state <> 'ended'
+                     UNION ALL
+                     SELECT m.journey_id, m.lane, 0, m.runs FROM journey_orch.entry_memory AS m) AS i
+               GROUP BY i.journey_id, i.lane) AS t USING (journey_id, lane)
+    WHERE (c.active, c.total) IS DISTINCT FROM (t.active, t.total)
+    UNION ALL
     SELECT 8, 'steps follow one another', 'advance', count(*), min(b.enrollment_id::text)
     FROM journey_orch.step_log AS b
     JOIN journey_orch.step_log AS a

@@ -1,0 +1,73 @@
+# test/tap/caps.pl: four workers let customers of all lanes into journeys whose
+# caps bound all lanes together.
+#
+# Would catch: one entry more than the cap because two lanes did not see each
+# other's, a place that stays empty, counts that drift, batches that wait for
+# each other for ever when two journeys are near their caps.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use JoWorker;
+
+my $node = new_node('caps', conf => "journey_orch.workers = 4\njourney_orch.batch_size = 20\ndeadlock_timeout = 100ms\n");
+use_database($node, 'postgres');
+wait_workers($node, 'postgres', 4, 'four workers are there');
+
+my $stay = q{"start": "stay", "steps": {"stay": {"wait": {"for": [{"on": "went", "next": "done"}]}}, "done": {"exit": "done"}}};
+my %caps = (
+	first => '{"total": 501}',
+	other => '{"total": 307}',
+	room => '{"at_once": 53}',
+	wide => '{"total": 1000000, "at_once": 900000}');
+for my $name (sort keys %caps)
+{
+	# two orders in which the events of a batch ask for the caps
+	$node->safe_psql('postgres', qq{
+SELECT journey_orch.define('{"journey": "$name", "entry": {"on": "$name", "reentry": {"policy": "after_exit"}, "caps": $caps{$name}}, $stay}');
+SELECT count(*) FROM journey_orch.publish('$name')});
+}
+
+# More active runs than the cap, in any snapshot?
+my $over = q{SELECT count(*) > 53 FROM journey_orch.enrollment r JOIN journey_orch.journey j USING (journey_id) WHERE j.name = 'room' AND r.state <> 'ended'};
+
+my $customers = 2000;
+my @clients;
+for my $client (0 .. 2)
+{
+	my $sql = '';
+	for my $i (grep { $_ % 3 == $client } 1 .. $customers)
+	{
+		my @names = ('first', 'other', 'room', 'wide');
+		@names = reverse @names if $i % 2;
+		$sql .= join('', map { "SELECT journey_orch.emit('$_', '$i');\n" } @names);
+		$sql .= "SELECT journey_orch.emit('went', '" . (1 + $i * 7 % $customers) . "');\n" if $i % 5 == 0;
+	}
+	my $file = PostgreSQL::Test::Utils::tempdir . "/client$client.sql";
+	append_to_file($file, $sql);
+	push @clients, IPC::Run::start(
+		[ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-f', $file, '-d', $node->connstr('postgres') ],
+		IPC::Run::timeout(180));
+}
+my $seen = 0;
+for my $look (1 .. 20)
+{
+	$seen++ if $node->safe_psql('postgres', $over) eq 't';
+}
+finish $_ or fail('a client failed') for @clients;
+ok($node->poll_query_until('postgres', 'SELECT sum(lag_events) = 0 FROM journey_orch.lane_status'), 'everything is applied');
+is($seen, 0, 'the room never held more than its cap');
+
+is( $node->safe_psql('postgres', q{SELECT j.name, sum(c.total) FROM journey_orch.entry_count c JOIN journey_orch.journey j USING (journey_id)
+WHERE j.name IN ('first', 'other') GROUP BY 1 ORDER BY 1}),
+	"first|501\nother|307", 'as many entered as the caps allow, and not one more');
+is( $node->safe_psql('postgres', q{SELECT count(*) FROM journey_orch.enrollment r JOIN journey_orch.journey j USING (journey_id) WHERE j.name = 'room'}),
+	'53', 'the room is full');
+is( $node->safe_psql('postgres', q{SELECT j.name, l.reason, count(*) > 0 FROM journey_orch.step_log l JOIN journey_orch.journey j USING (journey_id)
+WHERE l.outcome = 'refused' AND l.reason LIKE 'cap%' GROUP BY 1, 2 ORDER BY 1}),
+	"first|cap_total|t\nother|cap_total|t\nroom|cap_at_once|t", 'the others were refused by name, and nobody where there was room');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM journey_orch.event_error}), '0', 'no event was set aside');
+is($node->safe_psql('postgres', q{SELECT law, detail FROM journey_orch.verify('full') WHERE NOT holds}), '', 'the laws hold');
+$node->stop('fast');
+done_testing();
