@@ -179,6 +179,16 @@ SELECT count(*) FROM journey_orch.approve_many((SELECT array_agg(enrollment_id) 
 CALL journey_orch.run();
 SELECT customer_id, exit_reason FROM journey_orch.enrollment_status WHERE journey = 'refund' ORDER BY customer_id;
 
+SELECT journey_orch.set_global_holdout(0.05);
+SELECT share, is_current FROM journey_orch.global_holdout;
+
+SELECT journey_orch.in_global_holdout(c.id::text) AS is_held_out, count(DISTINCT c.id) AS customers, count(s.id) AS sales,
+       round(coalesce(sum(s.amount), 0) / count(DISTINCT c.id), 2) AS a_customer
+FROM shop.customer AS c LEFT JOIN shop.sale AS s ON s.customer_id = c.id
+GROUP BY 1 ORDER BY 1;
+
+SELECT journey, holdout, entered, converted, round(rate, 2) AS rate FROM journey_orch.holdout_result ORDER BY 1, 2;
+
 DROP ROLE reference_relay;
 
 SELECT journey_orch.define(jsonb_set(journey_orch.definition('after_sale'), '{steps,wait,wait,until,after}', '"14 days"'));

@@ -259,3 +259,27 @@ GRANT SELECT ON journey_orch.enrollment_status, journey_orch.parked_enrollment,
   journey_orch.journey_status, journey_orch.funnel, journey_orch.step_flow,
   journey_orch.exit_reason, journey_orch.conversion
 TO journey_orch_analyst, journey_orch_operator;
+
+CREATE OR REPLACE VIEW journey_orch.holdout_result AS
+SELECT j.name AS journey, l.version,
+       CASE l.reason WHEN 'holdout' THEN 'journey' WHEN 'global_holdout' THEN 'global' ELSE 'none' END AS holdout,
+       count(*) AS entered, count(c.enrollment_id) AS converted,
+       count(c.enrollment_id)::numeric / count(*) AS rate
+FROM journey_orch.step_log AS l
+JOIN journey_orch.journey AS j USING (journey_id)
+LEFT JOIN (SELECT DISTINCT enrollment_id
+           FROM journey_orch.step_log
+           WHERE outcome = 'converted') AS c
+  ON c.enrollment_id = l.enrollment_id
+WHERE l.outcome = 'entered'
+GROUP BY j.name, l.version, l.reason;
+REVOKE ALL ON journey_orch.holdout_result FROM PUBLIC;
+GRANT SELECT ON journey_orch.holdout_result TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON VIEW journey_orch.holdout_result IS
+'One row per journey, version and holdout (none: everybody else) with at least one entry: what the journey''s sends change.';
+COMMENT ON COLUMN journey_orch.holdout_result.journey IS 'Name of the journey.';
+COMMENT ON COLUMN journey_orch.holdout_result.version IS 'Version that was entered.';
+COMMENT ON COLUMN journey_orch.holdout_result.holdout IS 'none, journey (its own holdout) or global.';
+COMMENT ON COLUMN journey_orch.holdout_result.entered IS 'Enrollments started.';
+COMMENT ON COLUMN journey_orch.holdout_result.converted IS 'Of these, with at least one conversion.';
+COMMENT ON COLUMN journey_orch.holdout_result.rate IS 'converted / entered.';

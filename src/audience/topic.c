@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "core/definition.h"
 #include "core/errors.h"
 #include "core/lane.h"
 #include "core/leaf.h"
@@ -128,6 +129,8 @@ journey_orch_set_topic(PG_FUNCTION_ARGS)
 	SPI_finish();
 	jo_run_as_end(&saved);
 
+	if (strcmp(outcome, "unchanged") != 0)
+		jo_definition_changed("message_topic");
 	if (strcmp(outcome, "replaced") == 0)
 		ereport(NOTICE, (errmsg("topic \"%s\" was replaced", topic)));
 	PG_RETURN_TEXT_P(cstring_to_text(outcome));

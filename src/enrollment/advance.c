@@ -12,6 +12,7 @@
 
 #include "enrollment/careful.h"
 #include "enrollment/json.h"
+#include "experiment/holdout.h"
 
 /* Moves of one run at one instant before it is taken to be spinning. */
 #define MOVES_PER_INSTANT 1000
@@ -61,6 +62,16 @@ cause_of(const JoRun *run)
 		run->entry_name : NULL;
 }
 
+/* Why the step does nothing to others, or NULL. */
+static const char *
+holdout_of(const JoRun *run, const JoStep *step)
+{
+	if (run->is_global_holdout && step->verb == JO_SEND &&
+		jo_topic_is_exempt(step->u.send.topic))
+		return NULL;
+	return jo_holdout_reason(run);
+}
+
 static void
 begin_visit(JoRun *run)
 {
@@ -75,7 +86,7 @@ begin_visit(JoRun *run)
 	visit->now = run->member->now;
 	visit->arrival = run->fired_at == visit->now ? run->fired_due : visit->now;
 	visit->context = run->context;
-	visit->is_holdout = run->is_holdout;
+	visit->holdout = holdout_of(run, visit->step);
 	visit->is_restart = run->is_restarted;
 	visit->happened = jo_progress_happened(run);
 	visit->cause = cause_of(run);

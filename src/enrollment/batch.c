@@ -28,6 +28,7 @@
 #include "enrollment/read.h"
 #include "enrollment/timer.h"
 #include "enrollment/trial.h"
+#include "experiment/holdout.h"
 
 int			jo_batch_size = 1000;
 
@@ -181,6 +182,7 @@ jo_batch_with_caches(JoBatch *batch, void (*run) (JoBatch *batch))
 	jo_journey_cache_begin();
 	jo_channel_cache_begin();
 	jo_template_cache_begin();
+	jo_holdout_begin();
 	PG_TRY();
 	{
 		batch->has_binding = OidIsValid(jo_customer_relation());
@@ -188,6 +190,7 @@ jo_batch_with_caches(JoBatch *batch, void (*run) (JoBatch *batch))
 	}
 	PG_FINALLY();
 	{
+		jo_holdout_end();
 		jo_template_cache_end();
 		jo_channel_cache_end();
 		jo_journey_cache_end();

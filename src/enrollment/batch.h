@@ -67,7 +67,9 @@ typedef struct JoRun
 	Jsonb	   *event;
 	char	   *event_name;
 	int64		event_id;		/* cause of the advance under way; 0: a timer */
-	bool		is_holdout;
+	bool		is_holdout;		/* runs without its sends ... */
+	bool		is_global_holdout;	/* ... because of the global one; those
+									 * about exempt topics are sent */
 	bool		is_restarted;	/* its wait or delay begins anew, also in a
 								 * pause */
 	bool		has_messages;
@@ -566,6 +568,15 @@ jo_key_hash(const char *key)
 {
 	return key == NULL ? 0 :
 		hash_bytes((const unsigned char *) key, strlen(key));
+}
+
+/* The holdout that the run is in, as the step log says it, or NULL. */
+static inline const char *
+jo_holdout_reason(const JoRun *run)
+{
+	if (!run->is_holdout)
+		return NULL;
+	return run->is_global_holdout ? "global_holdout" : "holdout";
 }
 
 /* NULL equals NULL: "no key equals no key". */

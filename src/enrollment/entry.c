@@ -17,6 +17,7 @@
 #include "enrollment/batch.h"
 #include "enrollment/json.h"
 #include "enrollment/life.h"
+#include "experiment/holdout.h"
 
 /* What the next answer is. */
 typedef enum EntryStage
@@ -108,6 +109,18 @@ is_in_holdout(const JoGraph *graph, const char *customer_id)
 		graph->entry.holdout * 10000;
 }
 
+/* The journey's own holdout comes first: it has no exempt topics. */
+static void
+hold_out(JoRun *run, const JoEvent *event)
+{
+	const char *customer_id = run->member->customer_id;
+
+	run->is_holdout = is_in_holdout(run->graph, customer_id);
+	run->is_global_holdout = !run->is_holdout &&
+		jo_in_global_holdout(customer_id, event->act_seq);
+	run->is_holdout |= run->is_global_holdout;
+}
+
 /*
  * Start a run of the member because of his event.  "context": what it begins
  * with; NULL: nothing.
@@ -135,7 +148,7 @@ jo_entry_start(JoBatch *batch, JoMember *member, const JoGraph *graph,
 	run->entry_event = entry_event;
 	run->event_id = event->seq;
 	run->context = context != NULL ? context : jo_jsonb_empty();
-	run->is_holdout = is_in_holdout(graph, member->customer_id);
+	hold_out(run, event);
 	jo_member_add_run(member, run);
 	jo_run_bind_acts(run);
 	jo_run_enter(batch, run);

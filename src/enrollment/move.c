@@ -49,7 +49,7 @@ jo_run_enter(JoBatch *batch, JoRun *run)
 	row = jo_log(batch, run, "entered");
 	row->arrived_at = JO_NO_TIME;
 	row->to_step = run->step_name;
-	row->reason = run->is_holdout ? "holdout" : NULL;
+	row->reason = jo_holdout_reason(run);
 	jo_memory_entered(batch, run);
 	jo_tally_entered(batch, run);
 	batch->entered++;

@@ -19,7 +19,8 @@ CREATE TABLE journey_orch.enrollment
   generation     integer NOT NULL,           -- grows with every write of the row
   visit          integer NOT NULL,           -- ordinal of this step visit, from 1
   lane           smallint NOT NULL,
-  is_holdout     boolean NOT NULL,
+  is_holdout     boolean NOT NULL,           -- runs without its sends
+  is_global_holdout boolean NOT NULL,        -- because of the global one: exempt topics are sent
   has_messages   boolean NOT NULL,           -- a message may still be unclaimed
   state          text NOT NULL,
   step           text COLLATE "C" NOT NULL,

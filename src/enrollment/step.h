@@ -83,7 +83,7 @@ typedef struct JoVisit
 								 * "now", or due time of the timer that moved
 								 * the run here when that was not late */
 	Jsonb	   *context;		/* of the run */
-	bool		is_holdout;
+	const char *holdout;		/* why nothing may reach out; NULL: it may */
 	bool		is_restart;		/* the step's time begins anew: no arrival */
 	int			happened;		/* in a ranked wait, the first branch that
 								 * has; -1: none */

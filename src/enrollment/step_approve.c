@@ -26,10 +26,10 @@ jo_step_approve(JoVisit *visit)
 {
 	const JoStep *step = visit->step;
 
-	if (visit->is_holdout)
+	if (visit->holdout != NULL)
 	{
 		visit->next = shadow_of(step);
-		visit->reason = "holdout";
+		visit->reason = visit->holdout;
 		return JO_VERDICT_GO;
 	}
 	visit->asks = true;

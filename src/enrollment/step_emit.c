@@ -12,9 +12,9 @@ jo_step_emit(JoVisit *visit)
 	const JoStep *step = visit->step;
 
 	visit->next = step->next;
-	if (visit->is_holdout)
+	if (visit->holdout != NULL)
 	{
-		visit->reason = "holdout";
+		visit->reason = visit->holdout;
 		return JO_VERDICT_GO;
 	}
 	if (visit->stage == 0 && step->u.emit.payload != NULL)

@@ -34,10 +34,10 @@ jo_step_send(JoVisit *visit)
 {
 	const JoStep *step = visit->step;
 
-	if (visit->is_holdout)
+	if (visit->holdout != NULL)
 	{
 		visit->next = step->next;
-		visit->reason = "holdout";
+		visit->reason = visit->holdout;
 		return JO_VERDICT_GO;
 	}
 	if (visit->stage == 0)

@@ -15,6 +15,7 @@
 #include "content/content.h"
 #include "core/core.h"
 #include "enrollment/enrollment.h"
+#include "experiment/holdout.h"
 #include "journey/journey.h"
 #include "outbox/outbox.h"
 #include "worker/worker.h"
@@ -31,6 +32,7 @@ _PG_init(void)
 	jo_capture_init();
 	jo_content_init();
 	jo_outbox_init();
+	jo_experiment_init();
 	jo_journey_init();
 	jo_enrollment_init();
 	jo_worker_init();
