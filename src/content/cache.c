@@ -42,7 +42,8 @@ enum
 	Anum_owner,
 	Anum_created_at,
 	Anum_created_by,
-	Anum_approved_by
+	Anum_approved_by,
+	Anum_approved_at
 };
 
 typedef struct FamilyKey
@@ -155,9 +156,34 @@ read_row(TupleTableSlot *slot)
 	row->html = slot_text(slot, Anum_html);
 	row->headers = DatumGetJsonbPCopy(slot_getattr(slot, Anum_headers, &isnull));
 	row->owner = DatumGetObjectId(slot_getattr(slot, Anum_owner, &isnull));
+	row->created_at =
+		DatumGetTimestampTz(slot_getattr(slot, Anum_created_at, &isnull));
+	row->approved_at =
+		DatumGetTimestampTz(slot_getattr(slot, Anum_approved_at, &isnull));
 	(void) slot_getattr(slot, Anum_approved_by, &isnull);
 	row->is_approved = !isnull;
 	return row;
+}
+
+/*
+ * Without the locales that nobody has approved.  What was there before anybody
+ * approved anything stays: journeys may have been sending it since before
+ * review was required, and would fail without it.  A locale that is added
+ * later waits for its approval.
+ */
+static List *
+drop_unapproved(List *rows, TimestampTz first_approval)
+{
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		JoTemplateRow *row = lfirst(cell);
+
+		if (!row->is_approved && row->created_at >= first_approval)
+			rows = foreach_delete_current(rows, cell);
+	}
+	return rows;
 }
 
 List *
@@ -169,6 +195,7 @@ jo_template_read(const char *name, const char *channel, bool approved)
 	TupleTableSlot *slot = table_slot_create(table, NULL);
 	IndexScanDesc scan;
 	ScanKeyData keys[2];
+	TimestampTz first_approval = DT_NOEND;
 	List	   *rows = NIL;
 
 	/* ScanKeyInit() would say collation "C", which is not the index's. */
@@ -187,6 +214,8 @@ jo_template_read(const char *name, const char *channel, bool approved)
 		JoTemplateRow *row = read_row(slot);
 		JoTemplateRow *last = rows == NIL ? NULL : llast(rows);
 
+		if (row->is_approved)
+			first_approval = Min(first_approval, row->approved_at);
 		if (last == NULL || strcmp(last->locale, row->locale) != 0)
 			rows = lappend(rows, row);
 		else if (!approved || row->is_approved || !last->is_approved)
@@ -198,7 +227,7 @@ jo_template_read(const char *name, const char *channel, bool approved)
 	UnregisterSnapshot(snapshot);
 	index_close(index, AccessShareLock);
 	table_close(table, AccessShareLock);
-	return rows;
+	return approved ? drop_unapproved(rows, first_approval) : rows;
 }
 
 /* ---- finding ---- */

@@ -23,7 +23,9 @@ typedef struct JoTemplateRow
 	char	   *html;			/* or NULL */
 	Jsonb	   *headers;
 	Oid			owner;
+	TimestampTz created_at;
 	bool		is_approved;
+	TimestampTz approved_at;	/* if is_approved */
 } JoTemplateRow;
 
 /* How a hole's value becomes text. */
@@ -107,7 +109,8 @@ extern char *jo_locale_canonical(const char *locale);
 /*
  * The current version of every locale of a template in a channel, read with
  * the latest snapshot: list of JoTemplateRow in CurrentMemoryContext.  With
- * "approved" the newest approved one, where there is one.
+ * "approved" the newest approved one, where there is one, and no locale that
+ * was added unapproved after another was approved.
  */
 extern List *jo_template_read(const char *name, const char *channel,
 							  bool approved);

@@ -78,6 +78,16 @@ like(as('review_bob', 'review_marketing', "SELECT journey_orch.approve_template(
 is(as('review_bob', 'review_marketing', "SELECT journey_orch.approve_template('hello', 'email', version => 2)"), 2, 'by its number');
 is(body(), 'Buy now', 'and it is sent');
 
+# a locale that nobody has approved waits, whoever speaks it
+is(as('review_alice', 'review_marketing', "SELECT journey_orch.set_template('hello', 'email', 'Kauf jetzt', locale => 'de')"), 1, 'alice adds a locale');
+is($node->safe_psql('postgres', q{
+CREATE TABLE customer (id text, locale text);
+INSERT INTO customer VALUES ('1', 'de-AT');
+SELECT journey_orch.bind_customer('customer', 'id', locale_sql => 'locale')}), 'bound', 'for a customer who reads it');
+is(body(), 'Buy now', 'he gets the approved default');
+is(as('review_bob', 'review_marketing', "SELECT journey_orch.approve_template('hello', 'email', locale => 'de')"), 1, 'bob approves the locale');
+is(body(), 'Kauf jetzt', 'and it is sent');
+
 # superusers too
 my ($status, $out, $err) = $node->psql('postgres', sprintf("SELECT journey_orch.define('$definition')", 'three') . ";
 SELECT journey_orch.approve_version('hello', 3)");
