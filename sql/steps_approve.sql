@@ -91,6 +91,23 @@ SELECT leave('discount', '6') IS NOT NULL;
 SELECT approve(:'run6', 'approved') AS late \gset
 CALL run();
 SELECT status, rule, reason FROM command_status(:late);
+/* allowed by the version that he saw, but the run was moved before */
+SELECT live('{"journey": "moved", "entry": {"on": "move"}, "start": "ask", "steps": {
+  "ask": {"approve": {"role": "steps_sales"}, "next": {"yes": "done"}}, "done": {"exit": "done"}}}');
+SELECT emit('move', '8') IS NOT NULL;
+CALL run();
+SELECT enrollment_id AS run8 FROM approval WHERE customer_id = '8' \gset
+SELECT define('{"journey": "moved", "entry": {"on": "move"}, "start": "ask", "steps": {
+  "ask": {"approve": {}, "next": {"yes": "done"}}, "done": {"exit": "done"}}}');
+SELECT sum(moving) FROM publish('moved', inflight => 'move');
+SET SESSION AUTHORIZATION steps_rep;
+SELECT journey_orch.approve(:'run8', 'yes') AS old_role \gset
+RESET SESSION AUTHORIZATION;
+CALL run();
+SELECT status, rule, reason FROM command_status(:old_role);
+SELECT approve(:'run8', 'yes') AS boss \gset
+CALL run();
+SELECT status, rule FROM command_status(:boss);
 /* nobody decides: the timeout */
 SELECT emit('asked', '9') IS NOT NULL;
 CALL run();

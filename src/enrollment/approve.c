@@ -165,11 +165,9 @@ ensure_waiting(Request *request)
 
 /* Raise unless the current user may decide. */
 static void
-ensure_may_decide(const Request *request, const JoStep *step)
+ensure_may_decide(const Request *request, const char *role)
 {
-	const char *role = step->u.approve.role;
-	Oid			roleid = get_role_oid(role != NULL ? role :
-									  "journey_orch_operator", true);
+	Oid			roleid = get_role_oid(role, true);
 
 	if (superuser() ||
 		(OidIsValid(roleid) && has_privs_of_role(GetUserId(), roleid)))
@@ -178,8 +176,7 @@ ensure_may_decide(const Request *request, const JoStep *step)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied to decide about enrollment \"%s\"",
 					request->id_text),
-			 errdetail("Only members of role \"%s\" may.",
-					   role != NULL ? role : "journey_orch_operator")));
+			 errdetail("Only members of role \"%s\" may.", role)));
 }
 
 static void
@@ -215,23 +212,28 @@ get_step(const Request *request)
 		 request->version, request->journey_id, request->step_name);
 }
 
-/* The caller may take this decision on this request; raises. */
-static void
+/* The caller may take this decision on this request; raises.  Returns the role
+ * by which he may. */
+static char *
 check_decision(const Request *request, const char *decision)
 {
+	char	   *volatile role = NULL;
+
 	jo_journey_cache_begin();
 	PG_TRY();
 	{
 		const JoStep *step = get_step(request);
 
-		ensure_may_decide(request, step);
+		ensure_may_decide(request, step->u.approve.role);
 		ensure_decision(step, decision);
+		role = pstrdup(step->u.approve.role);
 	}
 	PG_FINALLY();
 	{
 		jo_journey_cache_end();
 	}
 	PG_END_TRY();
+	return role;
 }
 
 /* Check everything and give the command; returns its id. */
@@ -240,15 +242,17 @@ decide(const pg_uuid_t *id, const char *decision, const char *note)
 {
 	Request		request = {.id = *id};
 	Jsonb	   *payload;
+	char	   *role;
 
 	request.id_text = DatumGetCString(DirectFunctionCall1(uuid_out,
 														  UUIDPGetDatum(id)));
 	ensure_waiting(&request);
-	check_decision(&request, decision);
+	role = check_decision(&request, decision);
 	payload = jo_json_put_uuid(NULL, "enrollment_id", id);
 	payload = jo_json_put_int(payload, "visit", request.visit);
 	payload = jo_json_put_string(payload, "decision", decision);
 	payload = jo_json_put_string(payload, "note", note);
+	payload = jo_json_put_string(payload, "role", role);
 	payload = jo_json_put_string(payload, "actor",
 								 GetUserNameFromId(GetSessionUserId(), false));
 	return jo_command_append(JO_COMMAND_APPROVE, request.customer, payload,

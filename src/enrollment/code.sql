@@ -160,6 +160,7 @@ AS $$
     WHEN 'cap_total'        THEN 'As many have entered the journey as its cap allows.'
     WHEN 'parent_ended'     THEN 'The run that wanted to wait for it has ended.'
     WHEN 'not_waiting'      THEN 'The run does not wait for this decision any more.'
+    WHEN 'not_allowed'      THEN 'The run was moved to a version that asks another role.'
     WHEN 'parked'           THEN 'The run is parked.'
     WHEN 'not_inside'       THEN 'The customer has no active run of the journey, or none with this key.'
   END

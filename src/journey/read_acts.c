@@ -168,8 +168,10 @@ jo_read_approve(JoReader *reader, JoStep *step, JsonbValue *source,
 		return;
 	step->u.approve.role = jo_read_string(&approve, "role");
 	step->u.approve.question = jo_read_string(&approve, "question");
-	if (step->u.approve.role &&
-		jo_read_member(&approve, "role", &approve_path, &ignored, &role_path))
+	if (step->u.approve.role == NULL)
+		step->u.approve.role = pstrdup("journey_orch_operator");
+	else if (jo_read_member(&approve, "role", &approve_path, &ignored,
+							&role_path))
 		jo_use_name(reader, JO_NAME_ROLE, step->u.approve.role, NULL,
 					&role_path);
 	step->u.approve.has_timeout = read_until(reader, step, &approve,
