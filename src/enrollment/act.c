@@ -33,15 +33,15 @@ jo_run_bind_acts(JoRun *run)
 }
 
 /*
- * The last act that a run has met which enters by an event with this ticket: the
- * newest before it that this batch knows of, and not the ticket itself.  An act
- * draws its ticket before it commits; one that commits after the batch has to be
- * met although its ticket is the older one.
+ * The last act that a run has met which enters by this event: the newest before
+ * it that this batch knows of, and not the ticket itself.  An act draws its
+ * ticket before it commits; one that commits after the batch has to be met
+ * although its ticket is the older one.
  */
 int64
-jo_act_met_at_entry(int32 journey_id, int64 ticket)
+jo_act_met_at_entry(int32 journey_id, const JoEvent *event)
 {
-	const JoAct *act = jo_act_before(journey_id, ticket);
+	const JoAct *act = jo_act_met(journey_id, event);
 
 	return act == NULL ? 0 : act->seq;
 }

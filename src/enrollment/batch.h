@@ -364,7 +364,8 @@ extern JoTask *jo_advance_task(JoBatch *batch, JoRun *run);
 
 /* act.c, hold.c: what acts on its journey mean to a run */
 extern void jo_run_bind_acts(JoRun *run);
-extern int64 jo_act_met_at_entry(int32 journey_id, int64 ticket);
+extern int64 jo_act_met_at_entry(int32 journey_id,
+								 const JoEvent *event);
 extern TimestampTz jo_act_instant(const JoBatch *batch,
 								  const struct JoAct *act);
 extern const struct JoAct *jo_member_next_act(const JoBatch *batch,

@@ -70,7 +70,7 @@ refusal_of_journey(const Entering *entering)
 
 	if (entering->journey_id == 0)
 		return "journey_unknown";
-	act = jo_act_before(entering->journey_id, entering->event->act_seq);
+	act = jo_act_met(entering->journey_id, entering->event);
 	return act == NULL ? "journey_draft" : jo_act_refusal(act);
 }
 
@@ -152,7 +152,7 @@ read_entering(Entering *entering, JoBatch *batch, JoMember *member)
 	entering->needs_parent = jo_json_string(payload, "when_cancelled") != NULL;
 	if (entering->journey_id == 0)
 		return;
-	act = jo_act_before(entering->journey_id, entering->event->act_seq);
+	act = jo_act_met(entering->journey_id, entering->event);
 	entering->version = act != NULL ? act->version : 0;
 	if (entering->version != 0)
 		entering->graph = jo_graph(entering->journey_id, entering->version);
@@ -272,9 +272,13 @@ step_of_decision(const JoStep *step, const char *decision)
 	return JO_NO_STEP;
 }
 
-/* Why the run does not take the decision, or NULL. */
+/*
+ * Why the run does not take the decision, or NULL.  It may have been moved to
+ * another version since the call, whose step asks other people.
+ */
 static const char *
-refusal_of_decision(const JoRun *run, int32 visit, const char *decision)
+refusal_of_decision(const JoRun *run, int32 visit, const char *decision,
+					const char *role)
 {
 	const JoStep *step;
 
@@ -288,6 +292,8 @@ refusal_of_decision(const JoRun *run, int32 visit, const char *decision)
 	if (step->verb != JO_APPROVE ||
 		step_of_decision(step, decision) == JO_NO_STEP)
 		return "not_waiting";
+	if (role == NULL || !jo_streq(step->u.approve.role, role))
+		return "not_allowed";
 	return NULL;
 }
 
@@ -303,7 +309,7 @@ apply_approve(JoBatch *batch, JoMember *member)
 	Jsonb	   *output;
 
 	rule = refusal_of_decision(run, jo_json_int(payload, "visit", 0),
-							   decision);
+							   decision, jo_json_string(payload, "role"));
 	if (rule == NULL && end_if_missed(batch, run))
 		rule = "not_waiting";
 	if (rule != NULL)

@@ -65,12 +65,12 @@ is_cooling_down(JoMember *member, const JoGraph *graph, const char *key)
 static const char *
 find_act_refusal(const JoMember *member, const JoGraph *graph)
 {
-	const JoAct *act = jo_act_before(graph->journey_id,
-									 member->event->act_seq);
+	const JoAct *act = jo_act_met(graph->journey_id, member->event);
 	const char *refusal = jo_act_refusal(act);
 
 	if (refusal != NULL && jo_streq(refusal, "closed") &&
-		member->event->kind == JO_EVENT_KIND_COMMAND)
+		(member->event->kind == JO_EVENT_KIND_COMMAND ||
+		 jo_act_missed(act, member->event)))
 		return NULL;
 	return refusal;
 }
@@ -143,7 +143,7 @@ jo_entry_start(JoBatch *batch, JoMember *member, const JoGraph *graph,
 	run->due_at = JO_NO_TIME;
 	run->hint_at = JO_NO_TIME;
 	run->entry_event_id = event->seq;
-	run->acted = jo_act_met_at_entry(graph->journey_id, event->act_seq);
+	run->acted = jo_act_met_at_entry(graph->journey_id, event);
 	run->entry_name = event->name;
 	run->entry_event = entry_event;
 	run->event_id = event->seq;

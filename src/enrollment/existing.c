@@ -11,6 +11,12 @@
  *
  * The command's lane evaluates the condition again, since hours may lie
  * between: who does not meet it any more does not enter.
+ *
+ * No lane moves while its events are read, until the act commits.  What the
+ * search sees is gathered; everything else the lanes apply afterwards, knowing
+ * the act and what it had seen (jo_act_met()).  So an event that commits while
+ * somebody publishes is neither lost between the two nor counted twice
+ * (test/isolation/specs/life_existing).
  */
 #include "postgres.h"
 
@@ -20,6 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
+#include "utils/snapmgr.h"
 
 #include "core/run_as.h"
 #include "enrollment/batch.h"
@@ -179,12 +186,12 @@ open_events(const JoGraph *graph, int64 before)
 									 " FROM journey_orch.event"
 									 " WHERE name = $1 AND customer_id <> '' AND kind <> 'c' AND seq < $2"
 									 " ORDER BY lane, customer_id, seq DESC",
-									 2, types, values, NULL, false, 0);
+									 2, types, values, NULL, true, 0);
 }
 
 int64
-jo_existing_customers(const JoGraph *graph, int64 before, bool enters,
-					  TimestampTz at)
+jo_existing_customers(const JoGraph *graph, Snapshot snapshot, int64 before,
+					  bool enters, TimestampTz at)
 {
 	Search		search = {.graph = graph,.at = at};
 	MemoryContext context;
@@ -193,6 +200,7 @@ jo_existing_customers(const JoGraph *graph, int64 before, bool enters,
 
 	if (graph->error != NULL)
 		return 0;
+	PushActiveSnapshot(snapshot);
 	search.batch.has_binding = OidIsValid(jo_customer_relation());
 	context = AllocSetContextCreate(CurrentMemoryContext,
 									"journey_orch existing customers",
@@ -220,6 +228,7 @@ jo_existing_customers(const JoGraph *graph, int64 before, bool enters,
 	SPI_cursor_close(portal);
 	SPI_finish();
 	jo_run_as_end(&saved);
+	PopActiveSnapshot();
 	if (enters)
 		jo_event_writer_end(search.writer);
 	MemoryContextDelete(context);

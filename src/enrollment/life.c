@@ -17,6 +17,7 @@
 
 #include <math.h>
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -124,6 +125,18 @@ jo_life_announce(const JoStoredJourney *journey, JoActKind kind, TimestampTz at)
 											   CStringGetDatum(payload)));
 	}
 	jo_event_append(events, JO_LANES);
+}
+
+void
+jo_life_hold_lanes(void)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("this must see what the lanes have just done"),
+				 errhint("Use a transaction of isolation level READ COMMITTED.")));
+	for (int lane = 0; lane < JO_LANES; lane++)
+		jo_lock(JO_LOCK_LANE, lane);
 }
 
 /* Raise 55000 for a journey that has not begun, or has been laid aside. */
@@ -281,6 +294,9 @@ journey_orch_archive(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("journey \"%s\" is not stopped", name),
 				 errhint("Stop it first with journey_orch.stop().")));
+
+	/* a batch under way may be letting somebody in */
+	jo_life_hold_lanes();
 	inside = jo_people_inside(journey.journey_id, NULL);
 	if (inside > 0)
 		ereport(ERROR,

@@ -49,11 +49,18 @@ extern int64 jo_people_inside(int32 journey_id, const char *state);
 extern int64 jo_people_release(int32 journey_id, double rate, TimestampTz at);
 
 /*
- * existing.c: customers whose newest event before ticket "before" meets the
- * entry of the graph.  With "enters" each is told to enter, at "at".  Returns
- * how many.
+ * Take the locks of all lanes, until the end of the transaction: whatever the
+ * caller finds in live tables with a snapshot taken later stays true until he
+ * commits.  Raises 25001 where the isolation level lets nobody take one.
  */
-extern int64 jo_existing_customers(const JoGraph *graph, int64 before,
-								   bool enters, TimestampTz at);
+extern void jo_life_hold_lanes(void);
+
+/*
+ * existing.c: customers whose newest event before ticket "before", as
+ * "snapshot" sees it, meets the entry of the graph.  With "enters" each is told
+ * to enter, at "at".  Returns how many.
+ */
+extern int64 jo_existing_customers(const JoGraph *graph, Snapshot snapshot,
+								   int64 before, bool enters, TimestampTz at);
 
 #endif							/* JO_LIFE_H */

@@ -11,12 +11,16 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/snapmgr.h"
+#include "utils/xid8.h"
 
 #include "core/clock.h"
 #include "core/run_as.h"
@@ -133,21 +137,54 @@ ensure_publishable(const Publishing *publication, const JoAct *act)
 				 errhint("Publish it with existing => 'future'.")));
 }
 
+/* What the row of the act says; "snapshot": what existing customers are
+ * gathered by, or NULL. */
+static char *
+policy_of(const Publishing *publication, Snapshot snapshot)
+{
+	StringInfoData policy;
+	JoSnapshot	seen;
+	Datum		xid;
+
+	initStringInfo(&policy);
+	appendStringInfo(&policy, "{\"existing\": \"%s\", \"inflight\": \"%s\"",
+					 existing_words[publication->existing],
+					 inflight_words[publication->inflight]);
+	if (snapshot != NULL)
+	{
+		xid = FullTransactionIdGetDatum(GetTopFullTransactionId());
+		jo_snapshot_take(snapshot, &seen);
+		appendStringInfo(&policy, ", \"seen\": \"%s\", \"xid\": \"%s\"",
+						 DatumGetCString(DirectFunctionCall1(pg_snapshot_out,
+															 jo_snapshot_store(&seen))),
+						 DatumGetCString(DirectFunctionCall1(xid8out, xid)));
+	}
+	appendStringInfoChar(&policy, '}');
+	return policy.data;
+}
+
 /* Write the act and tell the lanes; returns how many existing customers enter. */
 static int64
 act_on(const Publishing *publication, const JoGraph *graph)
 {
 	TimestampTz at = jo_clock_now();
+	Snapshot	snapshot = NULL;
 	int64		entering = 0;
 	int64		seq;
 
-	seq = jo_life_act(&publication->journey, JO_ACT_PUBLISH,
-					  publication->version,
-					  psprintf("{\"existing\": \"%s\", \"inflight\": \"%s\"}",
-							   existing_words[publication->existing],
-							   inflight_words[publication->inflight]), at);
 	if (publication->existing != EXISTING_FUTURE)
-		entering = jo_existing_customers(graph, seq, true, at);
+	{
+		jo_life_hold_lanes();
+		snapshot = RegisterSnapshot(GetLatestSnapshot());
+	}
+	seq = jo_life_act(&publication->journey, JO_ACT_PUBLISH,
+					  publication->version, policy_of(publication, snapshot),
+					  at);
+	if (snapshot != NULL)
+	{
+		entering = jo_existing_customers(graph, snapshot, seq, true, at);
+		UnregisterSnapshot(snapshot);
+	}
 	if (publication->inflight != JO_INFLIGHT_FINISH)
 		jo_life_announce(&publication->journey, JO_ACT_PUBLISH, at);
 	return entering;
@@ -164,7 +201,8 @@ publish(const Publishing *publication, const JoAct *act)
 			 publication->version, publication->name);
 	if (publication->is_preview)
 		return publication->existing == EXISTING_FUTURE ? 0 :
-			jo_existing_customers(graph, PG_INT64_MAX, false, jo_clock_now());
+			jo_existing_customers(graph, GetActiveSnapshot(), PG_INT64_MAX,
+								  false, jo_clock_now());
 	jo_ensure_approved(publication->name, &publication->journey,
 					   publication->version, graph);
 	if (!is_change(publication, act))

@@ -331,8 +331,7 @@ try_entries(JoBatch *batch, List *members)
 			tasks = obey(batch, member, tasks);
 			continue;
 		}
-		graphs = jo_graphs_entered_by(member->event->name,
-									  member->event->act_seq);
+		graphs = jo_graphs_entered_by(member->event);
 		foreach(graph_cell, graphs)
 		{
 			JoGraph    *graph = lfirst(graph_cell);

@@ -18,6 +18,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/xid8.h"
 
 #include "core/cache.h"
 #include "core/run_as.h"
@@ -36,7 +37,9 @@ enum
 	COLUMN_NEWCOMERS,
 	COLUMN_WAITS,
 	COLUMN_RATE,
-	COLUMN_HELD
+	COLUMN_HELD,
+	COLUMN_SEEN,
+	COLUMN_XID
 };
 
 typedef struct ActList
@@ -53,6 +56,7 @@ static JoCache cache = {
 };
 
 static HTAB *lists;				/* ActList by journey */
+static int64 last_gathering;	/* ticket of the newest act that gathers, or 0 */
 
 static const char *const kind_names[] = {
 	[JO_ACT_PUBLISH] = "publish",
@@ -119,6 +123,17 @@ read_act(HeapTuple tuple, JoAct *act)
 	value = column(tuple, COLUMN_HELD, &isnull);
 	if (!isnull)
 		act->held = DatumGetInt64(value);
+	value = column(tuple, COLUMN_SEEN, &isnull);
+	act->gathers = !isnull;
+	if (!isnull)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(jo_cache_context(&cache));
+
+		jo_snapshot_load(value, &act->seen);
+		MemoryContextSwitchTo(caller);
+		act->xid = DatumGetFullTransactionId(column(tuple, COLUMN_XID,
+													&isnull));
+	}
 }
 
 /* How the journey stands after an act, given how it stood before. */
@@ -178,6 +193,8 @@ append_act(ActList *list, HeapTuple tuple)
 	follow(act, list->nacts > 0 ? act - 1 : NULL);
 	if (act->kind == JO_ACT_PAUSE)
 		act->pause = list->nacts;
+	if (act->gathers)
+		last_gathering = Max(last_gathering, act->seq);
 	list->nacts++;
 }
 
@@ -189,7 +206,8 @@ load_acts(void)
 	if (SPI_execute("SELECT journey_id, seq, act, coalesce(version, 0), at,"
 					" policy->>'existing', policy->>'inflight',"
 					" policy->>'newcomers', policy->>'waits',"
-					" (policy->>'rate')::float8, (policy->>'held')::bigint"
+					" (policy->>'rate')::float8, (policy->>'held')::bigint,"
+					" (policy->>'seen')::pg_snapshot, (policy->>'xid')::xid8"
 					" FROM journey_orch.publication ORDER BY seq",
 					false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read publications");
@@ -222,6 +240,7 @@ jo_acts_begin(void)
 	control.hcxt = jo_cache_context(&cache);
 	control.keysize = sizeof(int32);
 	control.entrysize = sizeof(ActList);
+	last_gathering = 0;
 	lists = hash_create("journey_orch acts", 64, &control,
 						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	pushes = !ActiveSnapshotSet();
@@ -262,6 +281,42 @@ jo_act_before(int32 journey_id, int64 seq)
 	/* Nearly always it is the last one. */
 	for (int i = list->nacts - 1; i >= 0; i--)
 		if (list->acts[i].seq < seq)
+			return &list->acts[i];
+	return NULL;
+}
+
+bool
+jo_act_missed(const JoAct *act, const JoEvent *event)
+{
+	if (!act->gathers || event->act_seq >= act->seq ||
+		event->kind == JO_EVENT_KIND_COMMAND ||
+		event->kind == JO_EVENT_KIND_CAUSED_COMMAND)
+		return false;
+	/* no lane moved while it gathered, so a run has caused it since */
+	if (event->kind == JO_EVENT_KIND_CAUSED_EVENT)
+		return true;
+	return !FullTransactionIdEquals(event->xid, act->xid) &&
+		!jo_snapshot_is_finished(&act->seen, event->xid);
+}
+
+bool
+jo_acts_may_have_missed(const JoEvent *event)
+{
+	return event->act_seq < last_gathering;
+}
+
+const JoAct *
+jo_act_met(int32 journey_id, const JoEvent *event)
+{
+	ActList    *list = hash_search(lists, &journey_id, HASH_FIND, NULL);
+
+	if (list == NULL)
+		return NULL;
+	if (list->acts[list->nacts - 1].state == JO_JOURNEY_ARCHIVED)
+		return &list->acts[list->nacts - 1];
+	for (int i = list->nacts - 1; i >= 0; i--)
+		if (list->acts[i].seq < event->act_seq ||
+			jo_act_missed(&list->acts[i], event))
 			return &list->acts[i];
 	return NULL;
 }

@@ -5,6 +5,7 @@
 #ifndef JO_ACTS_H
 #define JO_ACTS_H
 
+#include "core/snapshot.h"
 #include "journey/journey.h"
 
 typedef enum JoActKind
@@ -36,6 +37,10 @@ typedef struct JoAct
 	int64		held;			/* resume: how many have a place of their own
 								 * among those released */
 	int			ended_pause;	/* resume: index of the pause that it ends */
+	bool		gathers;		/* publish: existing customers enter, too:
+								 * those of events that ... */
+	JoSnapshot	seen;			/* ... had ended here, or ... */
+	FullTransactionId xid;		/* ... are of the same transaction */
 	/* how the journey stands after it */
 	JoJourneyState state;
 	int32		version;		/* the last one published */
@@ -54,6 +59,22 @@ extern const JoAct *jo_acts(int32 journey_id, int *n);
 
 /* The newest act with a smaller ticket, or NULL. */
 extern const JoAct *jo_act_before(int32 journey_id, int64 seq);
+
+/*
+ * How an event that may enter finds the journey: the newest act with a smaller
+ * ticket, except that
+ *	- what publish() gathered existing customers by, it has seen; an event with a
+ *	  smaller ticket that committed too late for that meets it all the same.
+ *	- nobody enters an archived journey, whatever lane is how far behind.
+ * NULL: it was not published yet.
+ */
+extern const JoAct *jo_act_met(int32 journey_id, const JoEvent *event);
+
+/* Was the event, which has a smaller ticket, too late to be gathered? */
+extern bool jo_act_missed(const JoAct *act, const JoEvent *event);
+
+/* May there be an act that has missed the event? */
+extern bool jo_acts_may_have_missed(const JoEvent *event);
 
 /* The first act with a larger ticket that concerns people inside, or NULL. */
 extern const JoAct *jo_act_after(int32 journey_id, int64 seq);

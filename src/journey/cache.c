@@ -443,51 +443,56 @@ compare_graphs(const ListCell *a, const ListCell *b)
 	return left->journey_id < right->journey_id ? -1 : 1;
 }
 
+/*
+ * The graphs that an event named as "name" may enter, in CurrentMemoryContext.
+ */
 static List *
-collect_graphs(const CachedEvent *event, int64 seq)
+collect_graphs(const CachedEvent *name, const JoEvent *event)
 {
 	List	   *result = NIL;
 	ListCell   *cell;
 
-	foreach(cell, event->journeys)
+	foreach(cell, name->journeys)
 	{
 		CachedJourney *journey = lfirst(cell);
-		const JoAct *act = jo_act_before(journey->journey_id, seq);
+		const JoAct *act = jo_act_met(journey->journey_id, event);
 		JoGraph    *graph;
-		MemoryContext oldcontext;
 
 		/* Whether it takes newcomers is asked when one comes (entry.c). */
 		if (act == NULL || act->state == JO_JOURNEY_ARCHIVED)
 			continue;
 		graph = jo_graph(journey->journey_id, act->version);
 		if (graph == NULL || graph->entry.on == NULL ||
-			strcmp(graph->entry.on, event->name) != 0)
+			strcmp(graph->entry.on, name->name) != 0)
 			continue;
-		oldcontext = MemoryContextSwitchTo(jo_cache_context(&cache));
 		result = lappend(result, graph);
-		MemoryContextSwitchTo(oldcontext);
 	}
 	list_sort(result, compare_graphs);
 	return result;
 }
 
 List *
-jo_graphs_entered_by(const char *name, int64 seq)
+jo_graphs_entered_by(const JoEvent *event)
 {
-	CachedEvent *event = hash_search(events, &name, HASH_FIND, NULL);
+	CachedEvent *name = hash_search(events, &event->name, HASH_FIND, NULL);
 	int			span;
 
-	if (event == NULL)
+	if (name == NULL)
 		return NIL;
-	if (event->seqs == NULL)
-		find_spans(event);
-	span = span_of(event, seq);
-	if (!event->is_known[span])
+	if (jo_acts_may_have_missed(event))
+		return collect_graphs(name, event);
+	if (name->seqs == NULL)
+		find_spans(name);
+	span = span_of(name, event->act_seq);
+	if (!name->is_known[span])
 	{
-		event->graphs[span] = collect_graphs(event, seq);
-		event->is_known[span] = true;
+		MemoryContext caller = MemoryContextSwitchTo(jo_cache_context(&cache));
+
+		name->graphs[span] = collect_graphs(name, event);
+		name->is_known[span] = true;
+		MemoryContextSwitchTo(caller);
 	}
-	return event->graphs[span];
+	return name->graphs[span];
 }
 
 void

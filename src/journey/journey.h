@@ -11,6 +11,7 @@
 #ifndef JO_JOURNEY_H
 #define JO_JOURNEY_H
 
+#include "capture/capture.h"
 #include "core/expression.h"
 #include "experiment/experiment.h"
 #include "journey/timing.h"
@@ -186,7 +187,7 @@ typedef struct JoStep
 		}			enter;
 		struct
 		{
-			char	   *role;	/* who may decide; NULL: an operator */
+			char	   *role;	/* whose members may decide */
 			char	   *question;	/* or NULL */
 			int			ndecisions;
 			char	  **decisions;
@@ -307,13 +308,14 @@ extern void jo_journey_cache_end(void);
 extern JoGraph *jo_graph(int32 journey_id, int32 version);
 
 /*
- * The graphs that an event of this name with capture ticket "seq" may enter:
- * of every journey that was published before "seq" and not archived, the
- * version published last, if its entry.on is "name"; ordered by priority
- * (highest first), then journey_id.  Whether the journey takes newcomers is
- * another question (jo_act_refusal).  List of JoGraph *, owned by the cache.
+ * The graphs that an event may enter: of every journey that was published
+ * before it (jo_act_met()) and not archived, the version published last, if its
+ * entry.on is the event's name; ordered by priority (highest first), then
+ * journey_id.  Whether the journey takes newcomers is another question
+ * (jo_act_refusal).  List of JoGraph *, owned by the cache or in
+ * CurrentMemoryContext.
  */
-extern List *jo_graphs_entered_by(const char *name, int64 seq);
+extern List *jo_graphs_entered_by(const JoEvent *event);
 
 /* journey_id of a name, 0 when there is none. */
 extern int32 jo_journey_id(const char *name);
