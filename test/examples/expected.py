@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""test/examples/expected.py: the lines that a story has to end with, from the
+messages.txt of an example, computed with Python's zoneinfo and nothing of the
+server's.
+
+    expected.py messages.txt
+
+A person is a line "NAME ID ZONE DAY_0"; below it stand the lines
+
+    RULE | WEEKDAY DATE TIME | WHAT
+
+with the time on the person's own clock.  A rule that begins with "day N",
+"week N" or "month N" and names an hour is computed from day 0 and must give
+what stands there ("weekday" moves it from a weekend to Monday, "due" is the
+next such hour after it); all other rules are words for the reader.  "arm
+EXPERIMENT ARM=STEP ..." says which step the equal slices of an experiment lead
+to, which is computed from the person's id.  Prints NAME | UTC | local | WHAT.
+"""
+import hashlib
+import re
+import sys
+from calendar import monthrange
+from datetime import date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+RULE = re.compile(r"(day|week|month) (\d+) (\d\d:\d\d)( weekday)?$")
+
+
+def add_months(day, months):
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    month += 1
+    return date(year, month, min(day.day, monthrange(year, month)[1]))
+
+
+def due(rule, day_0):
+    """The local date and hour of a rule, or None where it is only words."""
+    match = RULE.match(rule)
+    if not match:
+        return None
+    unit, n, hour, weekday = match[1], int(match[2]), match[3], match[4]
+    day = add_months(day_0, n) if unit == "month" else day_0 + timedelta(days=n * (7 if unit == "week" else 1))
+    while weekday and day.weekday() > 4:
+        day += timedelta(days=1)
+    return f"{day:%a %Y-%m-%d} {hour}"
+
+
+def arm_step(experiment, steps, person):
+    """Arms of equal weight lie in the order of names, shorter ones first."""
+    digest = hashlib.sha256(f"{experiment}::{person}".encode()).digest()
+    bucket = int.from_bytes(digest[:8], "big") % 10000
+    arms = sorted(steps, key=lambda arm: (len(arm), arm))
+    return steps[arms[bucket * len(arms) // 10000]]
+
+
+def main(path):
+    experiments, lines, person = {}, [], None
+    for number, line in enumerate(open(path, encoding="utf-8"), 1):
+        def fail(what):
+            sys.exit(f"{path}:{number}: {what}")
+        line = line.rstrip("\n")
+        if not line or line.startswith("#"):
+            continue
+        if line.startswith("arm "):
+            _, experiment, *arms = line.split()
+            experiments[experiment] = dict(arm.split("=") for arm in arms)
+            continue
+        if not line.startswith(" "):
+            name, person, zone, day_0 = line.split()
+            day_0 = date.fromisoformat(day_0)
+            continue
+        rule, local, what = (part.strip() for part in line.split(" | ", 2))
+        if due(rule, day_0) not in (None, local):
+            fail(f"{rule} is {due(rule, day_0)}")
+        at = datetime.strptime(local[4:], "%Y-%m-%d %H:%M").replace(tzinfo=ZoneInfo(zone), fold=1)
+        if f"{at:%a}" != local[:3]:
+            fail(f"{local[4:14]} is a {at:%A}")
+        for experiment, steps in experiments.items():
+            taken = set(steps.values()) & set(what.split(" > "))
+            if taken and taken != {arm_step(experiment, steps, person)}:
+                fail(f"{experiment}: {name} belongs to {arm_step(experiment, steps, person)}")
+        lines.append(f"{name} | {at.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} | {local} | {what}")
+    print("\n".join(lines))
+
+
+main(sys.argv[1])
