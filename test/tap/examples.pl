@@ -20,7 +20,8 @@ use Test::More;
 my $tree = $ENV{JO_TREE} // '.';
 # Each example with its second length of a step, and how many people it has.
 my @examples = (
-	[ 'retail_acquisition', '1 hour', 12 ],
+	[ 'retail_acquisition', '4 hours', 12 ],
+	[ 'saas_onboarding', '1 hour', 9 ],
 );
 my $node = PostgreSQL::Test::Cluster->new('examples');
 $node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
