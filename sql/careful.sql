@@ -113,12 +113,24 @@ CREATE INDEX no_entry ON enrollment_03 (refuse_entry(entry_event));
 SELECT emit('kept', id, CASE n WHEN 54 THEN '{"bad": 1}' END::jsonb) > 0 AS emitted FROM neighbour WHERE n BETWEEN 53 AND 55;
 CALL run();
 SELECT n, outcome, reason, decision FROM step_log JOIN neighbour ON id = customer_id WHERE n BETWEEN 53 AND 55 ORDER BY n;
+/* … also by a command, which is told */
+SELECT define('{"journey": "open", "entry": {"api": true, "reentry": {"policy": "any"}}, "start": "rest",
+  "steps": {"rest": {"wait": {"for": [{"on": "ends", "next": "done"}]}}, "done": {"exit": "done"}}}');
+SELECT count(*) FROM publish('open');
+SELECT enter('open', id, '{"secret": 1}') AS spoiled FROM neighbour WHERE n = 54 \gset
+SELECT enter('open', id, '{"open": 1}') AS good FROM neighbour WHERE n = 54 \gset
+SELECT emit('kept', id) > 0 AS emitted FROM neighbour WHERE n = 54;
+CALL run();
+SELECT command, status, rule, reason, enrollment_id IS NOT NULL AS inside FROM command_status(:spoiled)
+UNION ALL SELECT command, status, rule, reason, enrollment_id IS NOT NULL FROM command_status(:good);
 CREATE FUNCTION refuse_log(id text) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
 $$BEGIN IF id = (SELECT n.id FROM public.neighbour n WHERE n = 57) THEN RAISE 'too large' USING ERRCODE = '54000'; END IF; RETURN 0; END$$;
 SELECT leaf FROM (SELECT format('step_log_03_%s', segment) AS leaf FROM step_log WHERE lane = 3 ORDER BY batch DESC LIMIT 1) AS l \gset
 CREATE INDEX no_log ON :leaf (refuse_log(customer_id));
 SELECT count(emit('kept', id)) FROM neighbour WHERE n BETWEEN 56 AND 58;
+SELECT enter('open', id) AS aside FROM neighbour WHERE n = 57 \gset
 CALL run();
+SELECT command, status, rule, reason FROM command_status(:aside);
 SELECT n, outcome FROM step_log JOIN neighbour ON id = customer_id WHERE n BETWEEN 56 AND 58 ORDER BY n;
 SELECT n, event, sqlstate, message FROM event_error JOIN neighbour ON id = customer_id WHERE n > 50 ORDER BY error_id;
 

@@ -149,6 +149,8 @@ AS $$
     WHEN 'journey_error'    THEN 'The live version no longer compiles.'
     WHEN 'entry_by_api'     THEN 'Only enter() starts a run of the journey.'
     WHEN 'entry_by_journey' THEN 'Only enter steps of the journeys it names start a run of the journey.'
+    WHEN 'entry_error'      THEN 'The run could not be written; the step log has the error.'
+    WHEN 'event_error'      THEN 'The command could not be applied; view event_error says why.'
     WHEN 'customer_error'   THEN 'The customer''s row could not be read.'
     WHEN 'customer_absent'  THEN 'The customer has no row.'
     WHEN 'reentry_never'    THEN 'The customer was in the journey before, with this key.'
@@ -179,10 +181,12 @@ BEGIN
     RAISE EXCEPTION 'argument "id" must not be NULL' USING ERRCODE = '22004';
   END IF;
   RETURN QUERY
-  SELECT c.command, coalesce(o.status, 'pending'), o.rule, journey_orch._refusal_reason(o.rule),
-         o.enrollment_id, o.at
+  SELECT c.command, coalesce(o.status, f.status, 'pending'), coalesce(o.rule, f.rule),
+         journey_orch._refusal_reason(coalesce(o.rule, f.rule)), o.enrollment_id, coalesce(o.at, f.clock)
   FROM journey_orch.command AS c
   LEFT JOIN journey_orch.command_outcome AS o USING (command_id)
+  LEFT JOIN (SELECT e.event_id, 'refused' AS status, 'event_error' AS rule, e.clock
+             FROM journey_orch.event_failure AS e) AS f ON f.event_id = c.command_id
   WHERE c.command_id = id;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'command % does not exist', id

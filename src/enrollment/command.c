@@ -14,7 +14,7 @@
  */
 #include "postgres.h"
 
-#include "enrollment/batch.h"
+#include "enrollment/careful.h"
 #include "enrollment/json.h"
 #include "journey/acts.h"
 
@@ -202,8 +202,12 @@ apply_enter(JoBatch *batch, JoMember *member)
 	read_entering(&entering, batch, member);
 	rule = find_refusal(&entering, &error);
 	if (rule != NULL)
-	{
 		log_refusal(&entering, rule, error);
+	else if (batch->care != NULL &&
+			 jo_care_refuses(batch, member, entering.graph))
+		rule = "entry_error";
+	if (rule != NULL)
+	{
 		answer(batch, member->event, "refused", rule);
 		tell_parent(&entering, rule);
 	}

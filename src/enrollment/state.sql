@@ -117,6 +117,7 @@ CREATE TABLE journey_orch.event_failure
   at          timestamptz NOT NULL,          -- real time
   CONSTRAINT event_failure_pkey PRIMARY KEY (failure_id)
 );
+CREATE INDEX event_failure_event_id ON journey_orch.event_failure (event_id);
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.event_failure', '');
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.event_failure_failure_id_seq', '');
 
