@@ -76,6 +76,9 @@ SELECT journey_orch.emit_many('[
 ]');
 SELECT * FROM latest;
 INSERT INTO marks SELECT max(event_id) FROM journey_orch.event_log;
+-- what the engine itself writes
+SELECT journey_orch.emit_many('[{"event": "a", "customer": "c1", "trace": "depth=-99"}]');
+SELECT journey_orch.emit_many('[{"specversion": "1.0", "type": "d", "source": "/", "id": "1", "subject": "c1", "traceparent": "depth=-99"}]');
 -- repeated: the ones with a key are known
 SELECT journey_orch.emit_many('[
   {"event": "c", "customer": "c1", "idempotency_key": "m1"},

@@ -141,6 +141,26 @@ ROLLBACK;
 SELECT count(*) FROM crm.deal WHERE amount = 77;
 SELECT count(*) FROM enrollment_status WHERE journey = 'tried';
 
+/* what the caller himself has deferred is his: no run is to blame */
+BEGIN;
+SELECT crm.pair(NULL);
+SELECT emit('try', '9') IS NOT NULL;
+SELECT run_here();
+ROLLBACK;
+BEGIN;
+SELECT crm.pair(3);
+SELECT emit('try', '9') IS NOT NULL;
+SELECT run_here() > 0;
+SELECT exit_reason FROM enrollment_status WHERE journey = 'tried';
+ROLLBACK;
+/* nor does a call change the settings of the next one, or of the session */
+CREATE FUNCTION crm.patient() RETURNS text LANGUAGE sql AS $$ SELECT set_config('lock_timeout', '1h', false) $$;
+SELECT live('{"journey": "patient", "entry": {"on": "patience"}, "start": "a", "steps": {
+  "a": {"call": "crm.patient()", "next": "b"}, "b": {"call": "current_setting(''lock_timeout'')", "into": "timeout", "next": "c"}, "c": {"exit": "done"}}}');
+SELECT count(emit('patience', c::text)) FROM generate_series(1, 9) AS c;
+CALL run();
+SELECT DISTINCT context -> 'timeout' AS timeout FROM trail WHERE journey = 'patient' AND context ? 'timeout';
+SHOW lock_timeout;
 /* a held-out run calls nothing */
 SELECT live('{"journey": "held", "entry": {"on": "held", "holdout": 1}, "start": "a", "steps": {"a": {"call": "crm.open_deal(customer.id, 66)", "next": "b"}, "b": {"exit": "done"}}}');
 SELECT emit('held', '1') IS NOT NULL;

@@ -259,6 +259,13 @@ read_trace(Element *element, JsonbContainer *object, const char *name,
 	if (element->event.trace != NULL &&
 		strlen(element->event.trace) > TRACE_BYTES)
 		find(findings, "\"%s\" is longer than %d bytes.", name, TRACE_BYTES);
+
+	/* the guard against runs that spin goes by it */
+	if (element->event.trace != NULL &&
+		strncmp(element->event.trace, JO_TRACE_DEPTH,
+				strlen(JO_TRACE_DEPTH)) == 0)
+		find(findings, "\"%s\" begins with \"%s\", which is the engine's own.",
+			 name, JO_TRACE_DEPTH);
 }
 
 static void

@@ -11,7 +11,10 @@
  *
  * Constraints and constraint triggers are checked before the owner's id is
  * given up: a deferred trigger would otherwise run as whoever commits.  For
- * the same reason what the caller has deferred is fired as the caller first.
+ * the same reason what the caller has deferred is fired as the caller first,
+ * outside of all subtransactions: if it raises, no row is to blame.  There is
+ * no way to put back which constraints he had deferred; for the rest of his
+ * transaction none is.
  * The operation is security-restricted, as every evaluation is.
  */
 #include "postgres.h"
@@ -21,6 +24,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -52,12 +56,25 @@ fire_deferred(void)
 	AfterTriggerSetState(statement);
 }
 
+/* What an earlier row has set does not hold for this one. */
+static void
+pin_lock_timeout(const Call *call)
+{
+	int			timeout = call->options->lock_timeout(call->options->arg);
+
+	if (LockTimeout != timeout)
+		(void) set_config_option("lock_timeout", psprintf("%d", timeout),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
+}
+
 /* Evaluate one row; what it and earlier ones wrote is visible to it. */
 static void
 call_row(Call *call, int row)
 {
 	volatile int next = row;
 
+	pin_lock_timeout(call);
 	if (call->options->before != NULL)
 		call->options->before(row, call->options->arg);
 	CommandCounterIncrement();
@@ -76,13 +93,8 @@ call_rows(Call *call, volatile int *next, int end)
 	JoRunAs		saved;
 
 	PushCopiedSnapshot(GetActiveSnapshot());
-	fire_deferred();
 	jo_run_as_owner(&saved, call->expression->owner);
 	jo_expression_pin_settings();
-	(void) set_config_option("lock_timeout",
-							 psprintf("%d", call->options->lock_timeout(call->options->arg)),
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
 	for (; *next < end; (*next)++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -139,6 +151,7 @@ jo_expression_call(JoExpression *expression, int n,
 	memset(errors, 0, n * sizeof(JoError *));
 	if (jo_expression_refuse(expression, n, isnull, errors))
 		return;
+	fire_deferred();
 	call.row_context = AllocSetContextCreate(CurrentMemoryContext,
 											 "journey_orch call row",
 											 ALLOCSET_SMALL_SIZES);

@@ -270,6 +270,17 @@ describe_lane(void *argument)
 }
 
 /*
+ * What a call step has locked with pg_advisory_lock() would stay locked as long
+ * as this process lives, and every other worker would wait for it.  A worker of
+ * lanes has no such lock of its own.
+ */
+static void
+release_session_locks(void)
+{
+	LockReleaseSession(USER_LOCKMETHOD);
+}
+
+/*
  * Run one batch of a lane in a transaction of its own, and plan when to look
  * at it again.
  */
@@ -306,6 +317,7 @@ advance_lane(int lane, TimestampTz now)
 
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	CommitTransactionCommand();
+	release_session_locks();
 	current_lane = -1;
 	(void) pgstat_report_stat(false);
 
@@ -357,6 +369,7 @@ recover(void)
 
 	QueryCancelPending = false;
 	AbortCurrentTransaction();
+	release_session_locks();
 	MemoryContextSwitchTo(TopMemoryContext);
 	FlushErrorState();
 	pgstat_report_activity(STATE_IDLE, NULL);

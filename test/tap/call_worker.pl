@@ -1,5 +1,5 @@
 # test/tap/call_worker.pl: workers execute calls that write to a watched table,
-# across lanes, while applications write to it too.
+# across lanes, while applications write to it too, and leave a lock behind.
 #
 # Would catch: a call that the engine role's rights limit or lend to, a batch
 # that waits for itself, events of a call that are lost, doubled or that nobody
@@ -32,6 +32,8 @@ CREATE FUNCTION shop.gift(who int) RETURNS bigint LANGUAGE plpgsql AS \$\$
 DECLARE
   made bigint;
 BEGIN
+  -- forgotten: the worker must let go of it, or the others wait for ever
+  PERFORM pg_advisory_lock(4711);
   INSERT INTO shop.orders (customer, kind) VALUES (who, 'gift') RETURNING id INTO made;
   INSERT INTO shop.orders (customer, kind) VALUES (who % $customers + 1, 'referral');
   UPDATE shop.customer SET credit = credit + 1 WHERE id = who;
@@ -68,6 +70,7 @@ is( $node->safe_psql('postgres', q{SELECT kind, count(*), count(DISTINCT custome
 	"gift|$customers|$customers|seller\nreferral|$customers|$customers|seller",
 	'each call was executed once, by its owner');
 is($node->safe_psql('postgres', 'SELECT min(credit), max(credit) FROM shop.customer'), '1|1', 'and each update');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711}), '0', 'no lock is left behind');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM journey_orch.parked_enrollment'), '0', 'nobody is parked');
 is($node->safe_psql('postgres', q{SELECT law, detail FROM journey_orch.verify('full') WHERE NOT holds}), '', 'the laws hold');
 $node->stop('fast');
