@@ -5,6 +5,10 @@
  *
  * New York puts its clocks forward on Sunday 8 March, Berlin on Sunday 29 March.
  */
+\set from '2026-03-01 00:00+00'
+\set until '2026-05-10 00:00+00'
+SELECT journey_orch.set_clock(:'from') \g /dev/null
+
 INSERT INTO retail.product VALUES
   (1, 'Armchair', 349), (2, 'Floor lamp', 89.90), (3, 'Dining table', 520), (4, 'Rug', 129), (5, 'Wall clock', 39.50);
 
@@ -80,6 +84,4 @@ INSERT INTO story.act (at, who, does) VALUES
   ('2026-03-01 09:00 Europe/Berlin', 'lea', $$INSERT INTO retail.purchase (shopper_id, amount, currency) VALUES ($1, 129, 'EUR')$$),
   ('2026-03-02 09:00 Europe/Berlin', 'lea', 'INSERT INTO retail.page_view (shopper_id, product_id) VALUES ($1, 2)');
 
-\set from '2026-03-01 00:00+00'
-\set until '2026-05-10 00:00+00'
 \ir ../play.sql

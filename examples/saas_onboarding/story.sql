@@ -6,6 +6,10 @@
  * London puts its clocks forward on Sunday 29 March, Sydney back on Sunday 5
  * April.  A trial lasts 21 days.
  */
+\set from '2026-03-22 00:00+00'
+\set until '2026-05-01 00:00+00'
+SELECT journey_orch.set_clock(:'from') \g /dev/null
+
 INSERT INTO saas.feature (position, feature, title, pitch) VALUES
   (1, 'boards', 'See all work at a glance', 'drag a task to where it belongs.'),
   (2, 'automations', 'Let it do the dull part', 'make rules for what you do every day.'),
@@ -103,6 +107,4 @@ INSERT INTO story.act (at, who, does) VALUES
   ('2026-03-24 11:05 Australia/Sydney', 'max', 'INSERT INTO saas.login (member_id) VALUES ($1)'),
   ('2026-03-25 20:00 Australia/Sydney', 'max', 'UPDATE saas.member SET is_cancelled = true WHERE member_id = $1');
 
-\set from '2026-03-22 00:00+00'
-\set until '2026-05-01 00:00+00'
 \ir ../play.sql

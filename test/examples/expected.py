@@ -9,12 +9,12 @@ A person is a line "NAME ID ZONE DAY_0"; below it stand the lines
 
     RULE | WEEKDAY DATE TIME | WHAT
 
-with the time on the person's own clock.  A rule that begins with "day N",
-"week N" or "month N" and names an hour is computed from day 0 and must give
-what stands there ("weekday" moves it from a weekend to Monday, "due" is the
-next such hour after it); all other rules are words for the reader.  "arm
-EXPERIMENT ARM=STEP ..." says which step the equal slices of an experiment lead
-to, which is computed from the person's id.  Prints NAME | UTC | local | WHAT.
+with the time on the person's own clock.  A rule of the form "day N HH:MM" (or
+"week N", "month N"), perhaps with "weekday", is computed from day 0 and must
+give what stands there; "weekday" moves it from a weekend to Monday.  All other
+rules are words for the reader.  "arm EXPERIMENT SPLIT ARM=STEP ..." says to
+which steps a split of equal weights leads; a person's is computed from the id.
+Prints NAME | UTC | local | WHAT.
 """
 import hashlib
 import re
@@ -61,8 +61,8 @@ def main(path):
         if not line or line.startswith("#"):
             continue
         if line.startswith("arm "):
-            _, experiment, *arms = line.split()
-            experiments[experiment] = dict(arm.split("=") for arm in arms)
+            _, experiment, split, *arms = line.split()
+            experiments[experiment] = (split, dict(arm.split("=") for arm in arms))
             continue
         if not line.startswith(" "):
             name, person, zone, day_0 = line.split()
@@ -74,10 +74,10 @@ def main(path):
         at = datetime.strptime(local[4:], "%Y-%m-%d %H:%M").replace(tzinfo=ZoneInfo(zone), fold=1)
         if f"{at:%a}" != local[:3]:
             fail(f"{local[4:14]} is a {at:%A}")
-        for experiment, steps in experiments.items():
-            taken = set(steps.values()) & set(what.split(" > "))
-            if taken and taken != {arm_step(experiment, steps, person)}:
-                fail(f"{experiment}: {name} belongs to {arm_step(experiment, steps, person)}")
+        for experiment, (split, steps) in experiments.items():
+            way = f" > {split} > {arm_step(experiment, steps, person)} > "
+            if f" > {split} > " in what and way not in what:
+                fail(f"{experiment}: {name} goes{way}")
         lines.append(f"{name} | {at.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} | {local} | {what}")
     print("\n".join(lines))
 
