@@ -123,14 +123,48 @@ change_version(JoBatch *batch, JoRun *run, JoGraph *graph, int step)
 	run->is_changed = true;
 	row = jo_log(batch, run, "moved");
 	row->to_step = run->step_name;
-	row->due_at = run->due_at;
 	batch->advances++;
+}
+
+/* Does time alone take a run on that stays at the step? */
+static bool
+ends_by_time(const JoStep *step)
+{
+	switch (step->verb)
+	{
+		case JO_WAIT:
+			return step->u.wait.has_timeout;
+		case JO_ENTER:
+			return step->u.enter.waits && step->u.enter.has_timeout;
+		case JO_APPROVE:
+			return step->u.approve.has_timeout;
+		default:
+			return true;
+	}
+}
+
+/*
+ * The due time of a run that has been moved, at rest.  One that was stored
+ * stays; a step that had none, or has none any more, does as it says now.
+ */
+static void
+settle_due(JoBatch *batch, JoRun *run, const JoStep *step)
+{
+	if (run->state == JO_ENROLLMENT_WAITING ||
+		run->state == JO_ENROLLMENT_DELAYED)
+	{
+		if (!ends_by_time(step))
+			run->due_at = JO_NO_TIME;
+		else if (run->due_at == JO_NO_TIME)
+			jo_run_time_again(batch, run);
+	}
+	run->last_log->due_at = run->due_at;
 }
 
 /*
  * "move": go on at the step of the same name, if the new version has one of the
- * same kind; else the run finishes where it is.  A due time that was stored
- * stays; a wait that had none, or has none any more, does as its step says now.
+ * same kind; else the run finishes where it is.  A held run has not begun its
+ * step, so there the kind does not matter.
  */
 static void
 move_run(JoBatch *batch, JoRun *run, const JoAct *act)
@@ -151,12 +185,7 @@ move_run(JoBatch *batch, JoRun *run, const JoAct *act)
 		return;
 
 	change_version(batch, run, graph, number);
-	if (step->verb != JO_WAIT || run->state != JO_ENROLLMENT_WAITING)
-		return;
-	if (!step->u.wait.has_timeout)
-		run->due_at = JO_NO_TIME;
-	else if (run->due_at == JO_NO_TIME)
-		jo_run_again(batch, run);
+	settle_due(batch, run, step);
 }
 
 /* The due time that a pause has kept from running out moves on by its length. */

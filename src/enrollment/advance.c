@@ -47,19 +47,13 @@ park_with(JoBatch *batch, JoRun *run, int code, char *message)
 	jo_run_park(batch, run, &error, NULL);
 }
 
-/*
- * The event that brought the run to its step, by name; NULL: a timer did, or
- * one that the run has collected already.
- */
+/* The event that brought the run to its step, by name; NULL: see is_spent. */
 static const char *
 cause_of(const JoRun *run)
 {
-	if (jo_digest_has(run))
+	if (run->is_spent)
 		return NULL;
-	if (run->event_name != NULL)
-		return run->event_name;
-	return run->event_id == run->entry_event_id || run->visit == 1 ?
-		run->entry_name : NULL;
+	return run->event_name != NULL ? run->event_name : run->entry_name;
 }
 
 /* Why the step does nothing to others, or NULL. */
@@ -127,17 +121,20 @@ keep_note(JoLogRow *row, const char *name, Jsonb *note)
 		row->decision = jo_jsonb_put(row->decision, name, note);
 }
 
-/* The run stays at its step: its newest log row tells until when. */
+/*
+ * The run stays at its step: its newest log row tells until when, not counting
+ * a pause that is under way.
+ */
 static void
 block(JoRun *run)
 {
 	run->state = run->visit_state.state;
 	run->due_at = run->visit_state.due_at;
 	run->is_changed = true;
-	jo_run_keep_pause(run);
-	jo_due_add_run(run);
 	if (run->last_log != NULL)
 		run->last_log->due_at = run->due_at;
+	jo_run_keep_pause(run);
+	jo_due_add_run(run);
 	keep_note(run->last_log, "due", jo_decision_of_note(&run->visit_state.note));
 }
 
@@ -187,8 +184,7 @@ jo_run_answer(JoBatch *batch, JoRun *run, int next, const char *reason,
 	JoVisit    *visit = &run->visit_state;
 
 	/* what came is in the context; "event" is the entry event, as for a timer */
-	run->event = NULL;
-	run->event_name = NULL;
+	jo_run_forget_cause(run);
 	run->event_id = run->member->event->seq;
 	run->advances = 0;
 	memset(visit, 0, sizeof(JoVisit));

@@ -67,6 +67,8 @@ typedef struct JoRun
 	Jsonb	   *event;
 	char	   *event_name;
 	int64		event_id;		/* cause of the advance under way; 0: a timer */
+	bool		is_spent;		/* no digest may collect its event: a timer
+								 * brought it here, or it has collected that */
 	bool		is_holdout;		/* runs without its sends ... */
 	bool		is_global_holdout;	/* ... because of the global one; those
 									 * about exempt topics are sent */
@@ -326,7 +328,8 @@ extern void jo_compose(JoBatch *batch, JoTask **tasks, int n,
 
 /* member.c: what a customer has, found without walking all of it */
 extern void jo_member_add_run(JoMember *member, JoRun *run);
-extern void jo_member_number_runs(JoMember *member);
+extern void jo_member_sort_runs(JoMember *member);
+extern void jo_member_enter_run(JoMember *member, JoRun *run);
 extern JoRun *jo_member_run(JoMember *member, const pg_uuid_t *id);
 extern void jo_member_add_message(JoMember *member, JoMessage *message);
 extern JoMessage *jo_member_message(JoMember *member, const pg_uuid_t *id);
@@ -410,10 +413,13 @@ extern JoEvent *jo_cause_next(JoMember *member);
 /* move.c, advance.c: moves of a run, each logged */
 extern void jo_run_set_moving(JoBatch *batch, JoRun *run);
 extern void jo_run_enter(JoBatch *batch, JoRun *run);
+extern void jo_run_give_cause(JoRun *run, const JoEvent *event);
+extern void jo_run_forget_cause(JoRun *run);
 extern void jo_run_move(JoBatch *batch, JoRun *run, int next,
 						const char *reason);
 extern JoVisit *jo_visit_begin(JoRun *run);
 extern void jo_run_leave(JoBatch *batch, JoRun *run);
+extern void jo_run_time_again(JoBatch *batch, JoRun *run);
 extern void jo_run_restart(JoBatch *batch, JoRun *run);
 extern void jo_run_end(JoBatch *batch, JoRun *run, const char *reason,
 					   bool withdraws);
@@ -459,7 +465,6 @@ extern Jsonb *jo_progress_to_json(const JoRun *run);
 extern void jo_progress_from_json(JoRun *run, Jsonb *json);
 
 /* digest.c */
-extern bool jo_digest_has(const JoRun *run);
 extern const char *jo_digest_collect(JoBatch *batch, JoRun *run);
 extern Jsonb *jo_digest_finish(JoBatch *batch, JoRun *run);
 extern void jo_digest_drop(JoBatch *batch, JoRun *run);

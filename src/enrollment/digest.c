@@ -9,7 +9,7 @@
  * whoever reads looks at the visit.)
  *
  * An event is collected at most once by a run: the one that ended a digest does
- * not also begin the next one that the run comes to.
+ * not also begin the next one that the run comes to (JoRun.is_spent).
  */
 #include "postgres.h"
 
@@ -54,7 +54,6 @@ typedef struct JoDigest
 	int			stored;			/* rows it has in the table */
 	List	   *fresh;			/* of Collected *: after those */
 	List	   *gone;			/* of ItemPointer: rows to delete */
-	int64		last_event;		/* that this run collected; 0: none yet */
 } JoDigest;
 
 /* A scan of a run's rows, in the order of collection. */
@@ -160,14 +159,6 @@ follows_another(const JoRun *run)
 		jo_duration_add(last, &step->u.digest.look_back, jo_run_timezone(run));
 }
 
-/* Did this run collect the event that is its cause now? */
-bool
-jo_digest_has(const JoRun *run)
-{
-	return run->digest != NULL && run->event_id != 0 &&
-		run->digest->last_event == run->event_id;
-}
-
 /*
  * Collect the event that the run stands by.  Returns why the digest is over
  * with it, or NULL.
@@ -184,7 +175,7 @@ jo_digest_collect(JoBatch *batch, JoRun *run)
 	item->event_id = run->event_id;
 	item->payload = run->event != NULL ? run->event : run->entry_event;
 	digest->fresh = lappend(digest->fresh, item);
-	digest->last_event = run->event_id;
+	run->is_spent = true;
 	MemoryContextSwitchTo(caller);
 	count = digest->stored + list_length(digest->fresh);
 	if (count >= step->u.digest.max)

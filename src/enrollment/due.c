@@ -6,8 +6,15 @@
  * asked one by one; one with many gets a heap of due times, in which nothing
  * is ever searched: who gets another due time is entered again, and an entry
  * that is no longer true is dropped when it comes to the top.
+ *
+ * What is due at one instant happens in the order of the customer's lists:
+ * messages, then runs, the oldest entry first.  Runs that cannot matter to one
+ * another are taken together; one that can tell others something is the last
+ * of those that are, so that what it causes comes before the next run.
  */
 #include "postgres.h"
+
+#include <limits.h>
 
 #include "lib/pairingheap.h"
 #include "utils/memutils.h"
@@ -23,6 +30,14 @@ typedef struct DueEntry
 	JoMessage  *message;
 } DueEntry;
 
+/* Among those due at one instant: messages by their order, then runs. */
+static int
+place_of(const DueEntry *entry)
+{
+	return entry->run != NULL ? entry->run->ordinal :
+		entry->message->ordinal - INT_MAX;
+}
+
 /* The earliest is at the top. */
 static int
 compare_entries(const pairingheap_node *a, const pairingheap_node *b,
@@ -30,8 +45,14 @@ compare_entries(const pairingheap_node *a, const pairingheap_node *b,
 {
 	const DueEntry *left = pairingheap_const_container(DueEntry, node, a);
 	const DueEntry *right = pairingheap_const_container(DueEntry, node, b);
+	int			left_place;
+	int			right_place;
 
-	return (left->due_at < right->due_at) - (left->due_at > right->due_at);
+	if (left->due_at != right->due_at)
+		return left->due_at < right->due_at ? 1 : -1;
+	left_place = place_of(left);
+	right_place = place_of(right);
+	return (left_place < right_place) - (left_place > right_place);
 }
 
 static void
@@ -147,27 +168,18 @@ jo_due_next(JoMember *member)
 	return entry != NULL ? entry->due_at : JO_NO_TIME;
 }
 
-static int
-compare_runs(const ListCell *a, const ListCell *b)
+/* May the run, once it moves, matter to another of the customer's? */
+static bool
+tells_others(const JoRun *run)
 {
-	return ((JoRun *) lfirst(a))->ordinal - ((JoRun *) lfirst(b))->ordinal;
+	return run->graph->tells_others || run->parent_visit != 0;
 }
 
-static int
-compare_messages(const ListCell *a, const ListCell *b)
-{
-	return ((JoMessage *) lfirst(a))->ordinal -
-		((JoMessage *) lfirst(b))->ordinal;
-}
-
-/* Of a sorted list: what was entered twice with one due time. */
+/* Append to the list unless it was entered twice with one due time. */
 static List *
-drop_repeated(List *list)
+append_once(List *list, void *item)
 {
-	for (int i = list_length(list) - 1; i > 0; i--)
-		if (list_nth(list, i) == list_nth(list, i - 1))
-			list = list_delete_nth_cell(list, i);
-	return list;
+	return list != NIL && llast(list) == item ? list : lappend(list, item);
 }
 
 /* Take what is due from the heap, in the order of the customer's lists. */
@@ -175,26 +187,27 @@ static void
 take_from_heap(JoMember *member, List **runs, List **messages)
 {
 	DueEntry   *entry;
+	bool		is_last = false;
 
-	while ((entry = first_entry(member)) != NULL &&
+	while (!is_last && (entry = first_entry(member)) != NULL &&
 		   entry->due_at <= member->due)
 	{
 		if (entry->run != NULL)
-			*runs = lappend(*runs, entry->run);
+		{
+			*runs = append_once(*runs, entry->run);
+			is_last = tells_others(entry->run);
+		}
 		else
-			*messages = lappend(*messages, entry->message);
+			*messages = append_once(*messages, entry->message);
 		pairingheap_remove_first(member->due_heap);
 		pfree(entry);
 	}
-	list_sort(*runs, compare_runs);
-	list_sort(*messages, compare_messages);
-	*runs = drop_repeated(*runs);
-	*messages = drop_repeated(*messages);
 }
 
 /*
  * What is due at member->due: lists in CurrentMemoryContext, in the order of
- * the customer's own.  The caller gives each another due time, or none.
+ * the customer's own.  The caller gives each another due time, or none.  Of the
+ * runs only the first where that can matter to the next.
  */
 void
 jo_due_take(JoMember *member, List **runs, List **messages)
@@ -208,18 +221,21 @@ jo_due_take(JoMember *member, List **runs, List **messages)
 		take_from_heap(member, runs, messages);
 		return;
 	}
-	foreach(cell, member->runs)
-	{
-		JoRun	   *run = lfirst(cell);
-
-		if (jo_run_has_timer(run) && run->due_at <= member->due)
-			*runs = lappend(*runs, run);
-	}
 	foreach(cell, member->messages)
 	{
 		JoMessage  *message = lfirst(cell);
 
 		if (jo_message_has_timer(message) && message->due_at <= member->due)
 			*messages = lappend(*messages, message);
+	}
+	foreach(cell, member->runs)
+	{
+		JoRun	   *run = lfirst(cell);
+
+		if (!jo_run_has_timer(run) || run->due_at > member->due)
+			continue;
+		*runs = lappend(*runs, run);
+		if (tells_others(run))
+			break;
 	}
 }

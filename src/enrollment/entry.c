@@ -149,7 +149,7 @@ jo_entry_start(JoBatch *batch, JoMember *member, const JoGraph *graph,
 	run->event_id = event->seq;
 	run->context = context != NULL ? context : jo_jsonb_empty();
 	hold_out(run, event);
-	jo_member_add_run(member, run);
+	jo_member_enter_run(member, run);
 	jo_run_bind_acts(run);
 	jo_run_enter(batch, run);
 	run->last_log->context = context;

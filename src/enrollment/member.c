@@ -57,7 +57,32 @@ ids_equal(const pg_uuid_t *a, const pg_uuid_t *b)
 	return memcmp(a, b, sizeof(pg_uuid_t)) == 0;
 }
 
-/* Add a run as the customer's youngest. */
+/*
+ * Oldest entry first.  Runs that began at one instant: by their events, and
+ * those of one event in the order in which journeys take it.  So the order is
+ * the same whether the customer was read again in between or not.
+ */
+static int
+compare_runs(const JoRun *left, const JoRun *right)
+{
+	if (left->entered_at != right->entered_at)
+		return left->entered_at < right->entered_at ? -1 : 1;
+	if (left->entry_event_id != right->entry_event_id)
+		return left->entry_event_id < right->entry_event_id ? -1 : 1;
+	if (left->graph->priority != right->graph->priority)
+		return left->graph->priority > right->graph->priority ? -1 : 1;
+	if (left->journey_id != right->journey_id)
+		return left->journey_id < right->journey_id ? -1 : 1;
+	return memcmp(&left->id, &right->id, sizeof(pg_uuid_t));
+}
+
+static int
+compare_cells(const ListCell *a, const ListCell *b)
+{
+	return compare_runs(lfirst(a), lfirst(b));
+}
+
+/* Add a run that was read; jo_member_sort_runs() is still to come. */
 void
 jo_member_add_run(JoMember *member, JoRun *run)
 {
@@ -67,12 +92,31 @@ jo_member_add_run(JoMember *member, JoRun *run)
 		enter_id(member->run_index, &run->id, run);
 }
 
-/* The list was sorted: let each run know its place. */
+/* All runs are read and know their graphs: put them in order. */
 void
-jo_member_number_runs(JoMember *member)
+jo_member_sort_runs(JoMember *member)
 {
+	list_sort(member->runs, compare_cells);
 	for (int i = 0; i < list_length(member->runs); i++)
 		((JoRun *) list_nth(member->runs, i))->ordinal = i;
+}
+
+/* Add a run that begins now, in its place: nearly always the last. */
+void
+jo_member_enter_run(JoMember *member, JoRun *run)
+{
+	jo_member_add_run(member, run);
+	for (int i = run->ordinal - 1; i >= 0; i--)
+	{
+		JoRun	   *other = list_nth(member->runs, i);
+
+		if (compare_runs(other, run) <= 0)
+			break;
+		other->ordinal = i + 1;
+		lfirst(list_nth_cell(member->runs, i + 1)) = other;
+		run->ordinal = i;
+		lfirst(list_nth_cell(member->runs, i)) = run;
+	}
 }
 
 /* The run with this id, an ended one too; NULL: not of this batch. */

@@ -123,16 +123,6 @@ find_waiting_run(const JoMessage *message)
 	return NULL;
 }
 
-/* Tell the run that stands at its send step what caused its next move. */
-static void
-give_cause(JoRun *run, const JoEvent *event)
-{
-	run->event = event->payload;
-	run->event_name = event->name;
-	run->event_id = event->seq;
-	run->advances = 0;
-}
-
 static void
 settle_sent(JoBatch *batch, JoMessage *message, const JoEvent *event)
 {
@@ -142,7 +132,7 @@ settle_sent(JoBatch *batch, JoMessage *message, const JoEvent *event)
 	message->is_changed = true;
 	if (run == NULL || run->graph->error != NULL)
 		return;
-	give_cause(run, event);
+	jo_run_give_cause(run, event);
 	jo_run_move(batch, run, run->graph->steps[run->step].next, "sent");
 }
 
@@ -172,7 +162,7 @@ give_up(JoBatch *batch, JoMessage *message, const JoEvent *event)
 	if (run == NULL || run->graph->error != NULL)
 		return;
 	step = &run->graph->steps[run->step];
-	give_cause(run, event);
+	jo_run_give_cause(run, event);
 	memset(&run->visit_state, 0, sizeof(JoVisit));
 	jo_step_send_failed(&run->visit_state,
 						channel_index(step, message->attempt.channel));

@@ -22,6 +22,26 @@ jo_run_set_moving(JoBatch *batch, JoRun *run)
 	batch->moving = lappend(batch->moving, run);
 }
 
+/* The event brings the run on, or may. */
+void
+jo_run_give_cause(JoRun *run, const JoEvent *event)
+{
+	run->event = event->payload;
+	run->event_name = event->name;
+	run->event_id = event->seq;
+	run->is_spent = false;
+	run->advances = 0;
+}
+
+/* No event has brought the run on: "event" is the entry event. */
+void
+jo_run_forget_cause(JoRun *run)
+{
+	run->event = NULL;
+	run->event_name = NULL;
+	run->is_spent = true;
+}
+
 /* Put the run at the start of a visit of step "next". */
 static void
 arrive(JoRun *run, int next)
@@ -56,6 +76,25 @@ jo_run_enter(JoBatch *batch, JoRun *run)
 	batch->advances++;
 }
 
+/* Is the input under way the run's own timer? */
+static bool
+is_fired(const JoRun *run)
+{
+	return run->member->event == NULL && run->member->act == NULL &&
+		run->due_at != JO_NO_TIME;
+}
+
+/* True: the timer is late, and the row says so. */
+static bool
+note_lateness(const JoRun *run, JoLogRow *row)
+{
+	if (!jo_decision_is_late(run))
+		return false;
+	row->decision = jo_jsonb_put(row->decision, "late",
+								 jo_decision_of_lateness(run));
+	return true;
+}
+
 /*
  * A timer moves the run.  Unless that is late, local times count from its due
  * time: not a moment that passed before a worker came may cost a day.
@@ -64,12 +103,7 @@ static void
 fire(JoRun *run, JoLogRow *row)
 {
 	run->fired_at = run->member->now;
-	run->fired_due = run->due_at;
-	if (!jo_decision_is_late(run))
-		return;
-	run->fired_due = run->member->now;
-	row->decision = jo_jsonb_put(row->decision, "late",
-								 jo_decision_of_lateness(run));
+	run->fired_due = note_lateness(run, row) ? run->member->now : run->due_at;
 }
 
 /* Move to "next" and log it. */
@@ -78,7 +112,7 @@ jo_run_move(JoBatch *batch, JoRun *run, int next, const char *reason)
 {
 	JoLogRow   *row = jo_log(batch, run, "advanced");
 
-	if (run->member->event == NULL && run->due_at != JO_NO_TIME)
+	if (is_fired(run))
 		fire(run, row);
 	row->from_step = run->step_name;
 	row->reason = reason;
@@ -93,9 +127,19 @@ jo_run_move(JoBatch *batch, JoRun *run, int next, const char *reason)
 }
 
 /*
- * The step's time starts again: the event it restarts on recurred.  The step
- * computes its due time as on arrival; the visit stays the same.
+ * Let the step compute its due time, as on arrival, and nothing else: the visit
+ * stays the same, and in a pause it is not held.
  */
+void
+jo_run_time_again(JoBatch *batch, JoRun *run)
+{
+	run->due_at = JO_NO_TIME;
+	run->is_restarted = true;
+	jo_run_set_moving(batch, run);
+	memset(&run->visit_state, 0, sizeof(JoVisit));
+}
+
+/* The step's time starts again: the event it restarts on recurred. */
 void
 jo_run_restart(JoBatch *batch, JoRun *run)
 {
@@ -105,10 +149,7 @@ jo_run_restart(JoBatch *batch, JoRun *run)
 	row->to_step = run->step_name;
 	row->reason = run->member->event->name;
 	run->restarts++;
-	run->due_at = JO_NO_TIME;
-	run->is_restarted = true;
-	jo_run_set_moving(batch, run);
-	memset(&run->visit_state, 0, sizeof(JoVisit));
+	jo_run_time_again(batch, run);
 }
 
 /*
@@ -133,8 +174,9 @@ jo_run_withdraw(JoBatch *batch, JoRun *run, const char *reason)
 }
 
 /*
- * Until when the goal of a run that ends now may still be met; JO_NO_TIME: no
- * longer, or the goal counts only during the run.
+ * When the goal of a run that ends now is over: after the last instant at which
+ * it may be met, because a timer of that instant may still cause an event.
+ * JO_NO_TIME: it is over, or counts only during the run.
  */
 static TimestampTz
 goal_closes_at(const JoBatch *batch, const JoRun *run)
@@ -147,7 +189,7 @@ goal_closes_at(const JoBatch *batch, const JoRun *run)
 		return JO_NO_TIME;
 	closes_at = jo_duration_add(run->entered_at, &goal->within,
 								jo_run_timezone(run));
-	return closes_at >= run->member->now ? closes_at : JO_NO_TIME;
+	return closes_at >= run->member->now ? closes_at + 1 : JO_NO_TIME;
 }
 
 /* Nothing remains of an ended run: its goal is met, or cannot be any more. */
@@ -172,6 +214,8 @@ jo_run_end(JoBatch *batch, JoRun *run, const char *reason, bool withdraws)
 	row->from_step = run->step_name;
 	row->entered_at = run->entered_at;
 	row->reason = reason;
+	if (is_fired(run))
+		(void) note_lateness(run, row);
 	jo_progress_reset(run);
 	run->state = JO_ENROLLMENT_ENDED;
 	run->due_at = goal_closes_at(batch, run);

@@ -36,6 +36,7 @@ typedef struct Offer
 	Jsonb	   *event;
 	char	   *event_name;
 	int64		event_id;
+	bool		is_spent;
 } Offer;
 
 List *
@@ -97,6 +98,7 @@ put_back_cause(JoTask *task)
 	task->run->event = offer->event;
 	task->run->event_name = offer->event_name;
 	task->run->event_id = offer->event_id;
+	task->run->is_spent = offer->is_spent;
 }
 
 /* The timer of a run has fired and no exit rule has taken it. */
@@ -110,14 +112,13 @@ fire_timer(JoBatch *batch, JoTask *task)
 		run->graph->steps[run->step].verb == JO_CALL)
 	{
 		/* it arrived by an event, and still stands by it */
-		put_back_cause(task);
-		run->event_id = 0;
 		if (run->state == JO_ENROLLMENT_HELD)
 			jo_run_release(batch, run);
 		else
 			jo_run_try_again(batch, run);
 		return;
 	}
+	jo_run_forget_cause(run);
 	visit = jo_visit_begin(run);
 	switch (visit->step->verb)
 	{
@@ -274,7 +275,10 @@ question_candidate(JoBatch *batch, JoTask *task)
 	return true;
 }
 
-/* Begin: tell the run what caused this, and see whether the event is its. */
+/*
+ * Begin: tell the run what caused this, and see whether the event is its.  At a
+ * timer it still stands by what brought it to its step.
+ */
 static bool
 start_offer(JoBatch *batch, JoTask *task)
 {
@@ -288,9 +292,10 @@ start_offer(JoBatch *batch, JoTask *task)
 	offer->event = run->event;
 	offer->event_name = run->event_name;
 	offer->event_id = run->event_id;
-	run->event = event != NULL ? event->payload : NULL;
-	run->event_name = event != NULL ? event->name : NULL;
-	run->event_id = event != NULL ? event->seq : 0;
+	offer->is_spent = run->is_spent;
+	run->event_id = 0;
+	if (event != NULL)
+		jo_run_give_cause(run, event);
 	offer->candidates = collect_candidates(run);
 	MemoryContextSwitchTo(caller);
 

@@ -1,7 +1,8 @@
 /*
  * enrollment/progress.c
  *	  What a run has counted at the step where it stands, and where that is
- *	  stored: restarts, and the branch of a ranked wait that has happened.
+ *	  stored: restarts, the branch of a ranked wait that has happened, and that
+ *	  its event is spent.
  *
  * It is the engine's own, so it lies beside the context and not in it: column
  * "progress", NULL for nearly every run, begun anew with every visit.  A branch
@@ -59,6 +60,7 @@ jo_progress_recall(JoRun *run)
 {
 	run->event = run->noted_event;
 	run->event_name = run->noted_name;
+	run->is_spent = run->noted_name == NULL;
 }
 
 static void
@@ -95,14 +97,38 @@ put_string(JsonbParseState **state, const char *name, const char *string)
 	pushJsonbValue(state, WJB_VALUE, &item);
 }
 
+static void
+put_true(JsonbParseState **state, const char *name)
+{
+	JsonbValue	item;
+
+	put_key(state, name);
+	item.type = jbvBool;
+	item.val.boolean = true;
+	pushJsonbValue(state, WJB_VALUE, &item);
+}
+
+/*
+ * May the step that the run stands at, or one after it, be executed by what
+ * brought the run there?  From where it waits, the next input takes it on.
+ */
+static bool
+keeps_cause(const JoRun *run)
+{
+	return run->state == JO_ENROLLMENT_HELD ||
+		run->state == JO_ENROLLMENT_PARKED ||
+		run->state == JO_ENROLLMENT_SENDING || run->error != NULL;
+}
+
 /* For the row; NULL when nothing was counted. */
 Jsonb *
 jo_progress_to_json(const JoRun *run)
 {
 	JsonbParseState *state = NULL;
+	bool		is_spent = run->is_spent && keeps_cause(run);
 	Jsonb	   *json;
 
-	if (run->restarts == 0 && run->noted == 0)
+	if (run->restarts == 0 && run->noted == 0 && !is_spent)
 		return NULL;
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	if (run->restarts > 0)
@@ -110,6 +136,8 @@ jo_progress_to_json(const JoRun *run)
 	if (run->noted != 0)
 		put_string(&state, "branch",
 				   psprintf("%016llx", (unsigned long long) run->noted));
+	if (is_spent)
+		put_true(&state, "spent");
 	if (run->noted_name != NULL)
 		put_string(&state, "event_name", run->noted_name);
 	json = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
@@ -125,6 +153,7 @@ jo_progress_from_json(JoRun *run, Jsonb *json)
 	if (json == NULL)
 		return;
 	run->restarts = jo_json_int(json, "restarts", 0);
+	run->is_spent = jo_json_bool(json, "spent");
 	branch = jo_json_string(json, "branch");
 	if (branch != NULL)
 		run->noted = strtoull(branch, NULL, 16);

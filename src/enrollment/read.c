@@ -67,18 +67,6 @@ compare_members(const ListCell *a, const ListCell *b)
 	return strcmp(left->customer_id, right->customer_id);
 }
 
-/* Oldest entry first; the id decides between runs that began together. */
-static int
-compare_runs(const ListCell *a, const ListCell *b)
-{
-	const JoRun *left = lfirst(a);
-	const JoRun *right = lfirst(b);
-
-	if (left->entered_at != right->entered_at)
-		return left->entered_at < right->entered_at ? -1 : 1;
-	return memcmp(&left->id, &right->id, sizeof(pg_uuid_t));
-}
-
 /*
  * A graph to stand in for one that is gone: with its error, which parks its
  * runs, and no steps.
@@ -145,8 +133,6 @@ read_runs(JoBatch *batch, List *members)
 			jo_member_add_run(member, jo_run_from_row(member, slot));
 		if (batch->sink->overlay_runs != NULL)
 			batch->sink->overlay_runs(batch, member);
-		list_sort(member->runs, compare_runs);
-		jo_member_number_runs(member);
 		for (int i = 0; i < list_length(member->runs); i++)
 		{
 			JoRun	   *run = list_nth(member->runs, i);
@@ -155,6 +141,7 @@ read_runs(JoBatch *batch, List *members)
 			member->now = Max(member->now, Min(run->arrived_at,
 											   batch->clock.now));
 		}
+		jo_member_sort_runs(member);
 	}
 	jo_live_close(live);
 }

@@ -147,19 +147,16 @@ jo_run_from_row(JoMember *member, TupleTableSlot *slot)
 }
 
 /*
- * The causing event is stored only where a step may need it again: when a
- * message may have to be composed for another channel, a call is tried again, a
- * pause ends, or an operator retries a parked run.  A timer falls back on the
- * entry event anyway.
+ * The event that brought the run to its step is stored with it: what is asked
+ * of it there later (an exit rule at a timer, a date in another version, the
+ * step itself after a pause or an error) sees it.  Of an ended run only the
+ * goal is asked, at events.
  */
 void
 jo_run_to_row(int lane, const JoRun *run, Datum *values, bool *isnull)
 {
-	bool		keeps_event;
+	bool		keeps_event = run->state != JO_ENROLLMENT_ENDED;
 
-	keeps_event = run->state == JO_ENROLLMENT_SENDING ||
-		run->state == JO_ENROLLMENT_HELD ||
-		run->state == JO_ENROLLMENT_PARKED || run->error != NULL;
 	memset(isnull, false, ROW_COLUMNS * sizeof(bool));
 	put_text(values, isnull, RUN_CUSTOMER_ID, run->member->customer_id);
 	values[RUN_ENROLLMENT_ID] = UUIDPGetDatum(&run->id);

@@ -32,7 +32,7 @@ jo_step_approve(JoVisit *visit)
 		visit->reason = visit->holdout;
 		return JO_VERDICT_GO;
 	}
-	visit->asks = true;
+	visit->asks = !visit->is_restart;
 	visit->state = JO_ENROLLMENT_WAITING;
 	visit->due_at = JO_NO_TIME;
 	if (step->u.approve.has_timeout)

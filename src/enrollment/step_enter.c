@@ -25,7 +25,7 @@ enter(JoVisit *visit)
 {
 	const JoStep *step = visit->step;
 
-	visit->enters = true;
+	visit->enters = !visit->is_restart;
 	visit->next = step->next;
 	if (!step->u.enter.waits)
 		return JO_VERDICT_GO;
@@ -56,6 +56,8 @@ jo_step_enter(JoVisit *visit)
 		visit->reason = visit->holdout;
 		return JO_VERDICT_GO;
 	}
+	if (visit->is_restart)
+		return enter(visit);
 	if (visit->stage == STAGE_CONTEXT)
 	{
 		visit->payload = visit->isnull ? NULL : DatumGetJsonbP(visit->value);

@@ -175,14 +175,17 @@ add_hint(JoBatch *batch, const char *customer_id, TimestampTz due_at)
 
 /*
  * Give a hint to a run that has something due and no hint still to come.  Hints
- * up to "gone" were passed, or were passed once and dropped by upkeep.
+ * up to "gone" were passed, or were passed once and dropped by upkeep.  A run
+ * whose time stands still in a pause, beyond its due time, is found by the
+ * resume (reach.c).
  */
 static void
 arm_run(JoBatch *batch, JoRun *run, TimestampTz gone)
 {
 	bool		has_hint = run->hint_at > gone;
 
-	if (run->due_at == JO_NO_TIME || jo_run_is_suspended(run))
+	if (run->due_at == JO_NO_TIME ||
+		(jo_run_is_suspended(run) && run->due_at <= gone))
 		return;
 	if (has_hint && run->hint_at <= run->due_at)
 		return;

@@ -281,6 +281,8 @@ typedef struct JoGraph
 	int			start;
 	List	   *enters;			/* char *: journeys that a run enters before
 								 * any time has passed */
+	bool		tells_others;	/* what a run does may matter to another of
+								 * the same customer's at the same instant */
 	int			uses;			/* JO_USES_* of all expressions together */
 	JoError    *error;			/* not NULL: it no longer compiles (a column
 								 * was dropped, the owner is gone); its runs

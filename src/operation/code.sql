@@ -90,10 +90,13 @@ BEGIN
                       WHERE t.lane = r.lane AND t.customer_id = r.customer_id
                         AND (t.due_at <= r.due_at OR t.due_at = p.timer_due)
                         AND (t.due_at, t.timer_id) > (p.timer_due, p.timer_id))
-      /* the time of a wait stands still in some pauses */
-      AND NOT EXISTS (SELECT FROM journey_orch.publication AS a
-                      WHERE a.journey_id = r.journey_id AND a.seq > r.acted
-                        AND a.act = 'pause' AND a.policy ->> 'waits' = 'extend')
+      /* in some pauses the time of a wait stands still; the resume finds whom it has passed */
+      AND NOT (r.state IN ('waiting', 'delayed') AND r.due_at <= p.timer_due AND EXISTS
+               (SELECT FROM journey_orch.publication AS a
+                WHERE a.journey_id = r.journey_id AND a.act = 'pause' AND a.policy ->> 'waits' = 'extend'
+                  AND NOT EXISTS (SELECT FROM journey_orch.publication AS b
+                                  WHERE b.journey_id = a.journey_id AND b.act = 'resume'
+                                    AND b.seq > a.seq AND b.seq <= r.acted)))
     UNION ALL
     SELECT 10, 'acts have reached everybody they change', 'enrollment', count(*), min(r.enrollment_id::text)
     FROM journey_orch.enrollment AS r
@@ -101,7 +104,8 @@ BEGIN
     WHERE r.state <> 'ended' AND CASE a.act WHEN 'stop' THEN a.policy ->> 'inflight' = 'exit'
                      WHEN 'publish' THEN a.policy ->> 'inflight' IN ('exit', 'move')
                        AND a.version <> r.version
-                     WHEN 'resume' THEN r.state = 'held'
+                     WHEN 'resume' THEN r.state = 'held' OR r.state IN ('waiting', 'delayed')
+                       AND r.due_at < (SELECT p.timer_due FROM position AS p WHERE p.lane = r.lane)
                      ELSE false END
       /* and no lane still has to be told, or has told them */
       AND r.lane NOT IN (SELECT e.lane FROM journey_orch.event AS e

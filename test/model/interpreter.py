@@ -65,6 +65,7 @@ class Run:
         self.step, self.state, self.due, self.arrived = None, None, None, now
         self.holdout, self.entry_seq, self.last = False, entry_seq, None
         self.watched, self.frozen, self.held_at = False, None, None
+        self.frozen_at = None
 
     def row(self, visit, to, outcome, reason=None, now=None, **more):
         self.rows.append({"visit": visit, "from": self.step, "to": to, "outcome": outcome,
@@ -161,8 +162,9 @@ class Customer:
             run.row(run.visit, None, "refused", "goal_error", self.now)
             run.watched = False
             return
-        self.withdraw(run)
-        run.watched = not goal.get("exit", True)
+        if goal.get("exit", True):
+            self.withdraw(run)
+            run.watched = False
 
     def park(self, run, code):
         self.cover(run, "error")
@@ -314,12 +316,13 @@ class Customer:
                 run.event, run.event_name = payload, name
             self.fail(run, str(error))
             return
-        if step.get("restart_on") == name:
+        if step.get("restart_on") == name and ("delay" in step or "until" in step["wait"]):
             run.event, run.event_name = payload, name
             run.arrived = self.now
             run.row(run.visit, run.step, "restarted", name, self.now)
             run.due = None
             self.forward(run, True)
+            self.freeze(run)
 
     # --- entry ---------------------------------------------------------
 
@@ -406,10 +409,8 @@ class Customer:
                                "waits": arguments.get("waits", "run"), "at": self.now}
             for run in self.inside(journey):
                 self.cover(run, "pause")
-            if state["paused"]["waits"] == "extend":
-                for run in self.inside(journey):
-                    if run.due is not None and run.state in RESTING:
-                        run.frozen, run.due = run.due, None
+            for run in self.inside(journey):
+                self.freeze(run)
         elif verb == "resume" and state["paused"]:
             self.resume(journey, state)
         elif verb == "stop" and state["state"] == "live":
@@ -418,13 +419,19 @@ class Customer:
                 for run in self.inside(journey):
                     self.end(run, "journey_stopped", True)
 
+    def freeze(self, run):
+        """Let the time of a run stand still while a pause extends waits."""
+        paused = self.journeys[run.journey]["paused"]
+        if paused and paused["waits"] == "extend" and run.due is not None and run.state in RESTING:
+            run.frozen, run.frozen_at, run.due = run.due, self.now, None
+
     def resume(self, journey, state):
-        since, state["paused"] = state["paused"]["at"], None
+        state["paused"] = None
         for run in self.inside(journey):
             frozen = run.frozen
             if frozen is not None:
                 if run.state in RESTING and run.due is None:
-                    run.due = frozen + (self.now - since)
+                    run.due = frozen + (self.now - run.frozen_at)
                 run.frozen = None
         held = [r for r in self.inside(journey) if r.state == "held"]
         for run in sorted(held, key=lambda r: r.held_at):
@@ -447,17 +454,19 @@ class Customer:
             elif inflight == "move":
                 step = definition["steps"].get(run.step)
                 old = run.definition["steps"][run.step]
-                if step and self.verb(step) == self.verb(old):
+                if step and (run.state == "held" or self.verb(step) == self.verb(old)):
                     run.row(run.visit, None, "moved", None, self.now)
                     run.version, run.definition = version, definition
                     run.row(run.visit, run.step, "moved", None, self.now)
                     run.last["from"] = None
-                    # docs unclear: a due time kept by a wait that has no timeout now
                     if "wait" in step and "until" not in step["wait"]:
-                        run.due = None
-                    run.last["due"] = run.due
-                    if run.due is None and run.state in RESTING and "until" in step.get("wait", {}):
-                        self.time(run, step)
+                        run.due = run.frozen = None
+                    run.last["due"] = run.due or run.frozen
+                    if run.due is None and run.frozen is None and run.state in RESTING and \
+                            ("delay" in step or "until" in step.get("wait", {})):
+                        if not self.time(run, step):
+                            self.forward(run)
+                        self.freeze(run)
 
     # --- commands ------------------------------------------------------
 
