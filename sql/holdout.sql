@@ -63,7 +63,7 @@ SELECT abs(count(*) - 2500) < 4 * sqrt(10000 * 0.25 * 0.75) AS is_fair FROM publ
 -- the journey's own holdout comes first, and exempts nothing
 SELECT count(emit('own', id)) FROM public.customer WHERE id IN (SELECT 'c' || n FROM generate_series(1, 500) AS n);
 CALL run();
-SELECT CASE WHEN bucket('own/holdout', '', l.customer_id) < 3000 THEN 'own' WHEN in_global_holdout(l.customer_id) THEN 'global' ELSE 'none' END AS holdout,
+SELECT CASE WHEN bucket('own/$holdout', '', l.customer_id) < 3000 THEN 'own' WHEN in_global_holdout(l.customer_id) THEN 'global' ELSE 'none' END AS holdout,
        l.reason, count(*) > 50 AS are_many, bool_and(m.steps IS NOT DISTINCT FROM CASE coalesce(l.reason, '')
          WHEN 'holdout' THEN NULL WHEN 'global_holdout' THEN '{receipt,terms}'::text[] ELSE '{offer,other,receipt,terms}' END) AS sends_rightly
 FROM step_log AS l JOIN journey AS j USING (journey_id)

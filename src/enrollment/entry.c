@@ -104,7 +104,7 @@ is_in_holdout(const JoGraph *graph, const char *customer_id)
 
 	if (graph->entry.holdout <= 0)
 		return false;
-	experiment = psprintf("%s/holdout", graph->name);
+	experiment = psprintf("%s/$holdout", graph->name);
 	return jo_bucket(experiment, "", customer_id) <
 		graph->entry.holdout * 10000;
 }

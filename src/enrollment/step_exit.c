@@ -24,34 +24,30 @@ end_run(JoVisit *visit)
 	return JO_VERDICT_END;
 }
 
+static JoVerdict
+ask(JoVisit *visit, int stage, JoExpression *expression)
+{
+	visit->stage = stage;
+	visit->ask = expression;
+	return JO_VERDICT_ASK;
+}
+
 JoVerdict
 jo_step_exit(JoVisit *visit)
 {
 	const JoStep *step = visit->step;
 
-	switch (visit->stage)
+	if (visit->stage == STAGE_VALUE)
 	{
-		case STAGE_ARRIVED:
-			if (step->u.exit.converts && step->u.exit.value != NULL)
-			{
-				visit->stage = STAGE_VALUE;
-				visit->ask = step->u.exit.value;
-				return JO_VERDICT_ASK;
-			}
-			return end_run(visit);
-		case STAGE_VALUE:
-			visit->has_value = !visit->isnull;
-			visit->conversion_value = visit->value;
-			if (step->u.exit.currency != NULL)
-			{
-				visit->stage = STAGE_CURRENCY;
-				visit->ask = step->u.exit.currency;
-				return JO_VERDICT_ASK;
-			}
-			return end_run(visit);
-		default:
-			if (!visit->isnull)
-				visit->currency = TextDatumGetCString(visit->value);
-			return end_run(visit);
+		visit->has_value = !visit->isnull;
+		visit->conversion_value = visit->value;
 	}
+	if (visit->stage == STAGE_CURRENCY && !visit->isnull)
+		visit->currency = TextDatumGetCString(visit->value);
+
+	if (visit->stage < STAGE_VALUE && step->u.exit.value != NULL)
+		return ask(visit, STAGE_VALUE, step->u.exit.value);
+	if (visit->stage < STAGE_CURRENCY && step->u.exit.currency != NULL)
+		return ask(visit, STAGE_CURRENCY, step->u.exit.currency);
+	return end_run(visit);
 }

@@ -118,7 +118,6 @@ class Customer:
             return False
         if "match_key" in rule:
             key = self.eval(run, rule["match_key"], event, name)
-            # docs unclear: "no key (NULL) equals no key" is read as NULL = NULL
             if key != run.key:
                 return False
         if "when" in rule:
@@ -158,7 +157,6 @@ class Customer:
                 return
             run.row(run.visit, None, "converted", "goal", self.now, **self.conversion(run, goal, event, name))
         except Raised:
-            # docs unclear: what the row of a goal error after the end holds
             run.row(run.visit, None, "refused", "goal_error", self.now)
             run.watched = False
             return
@@ -299,7 +297,6 @@ class Customer:
         except Raised as error:
             self.park(run, str(error))
             return
-        # docs unclear: a parked run meets its goal and exit rules, and no more
         if run.state in ("held", "parked", "sending"):
             return
         step = run.definition["steps"][run.step]
@@ -338,7 +335,6 @@ class Customer:
                 return
             key = self.eval(probe, entry["key"]) if "key" in entry else None
         except Raised as error:
-            # docs unclear: an entry condition that raises; there is no run to park
             self.refuse(journey, None, "entry_error")
             return
         run, _ = self.admit(seq, journey, state, key, name, payload, {})
@@ -356,8 +352,7 @@ class Customer:
                   (seq, len(self.runs)))
         run.context = dict(context)
         share = definition["entry"].get("holdout", 0)
-        # docs unclear: the hash of a share between 0 and 1 is not given
-        run.holdout = share == 1
+        run.holdout = bucket(f"{journey}/$holdout", "", self.id) < share * 10000
         memory = self.memory.setdefault((journey, key), {"active": 0, "ended": None})
         memory["active"] += 1
         memory["entered"] = self.now
@@ -380,7 +375,6 @@ class Customer:
         if memory:
             if policy == "never":
                 return "reentry_never"
-            # docs unclear: an entry key that is NULL is read as a key like others
             keyed = "key" in entry or key is not None
             if memory["active"] and (policy == "after_exit" or keyed):
                 return "reentry_active"
@@ -551,11 +545,10 @@ class Customer:
         spec = step["split"]
         arms = sorted(spec["arms"].items(), key=lambda a: (len(a[0]), a[0]))
         total, upper = sum(w for _, w in arms), 0
-        # docs unclear: the default experiment is "journey and step name"
-        place = bucket(spec.get("experiment", f"{run.journey}.{run.step}"), spec.get("salt", ""), self.id)
+        place = bucket(spec.get("experiment", f"{run.journey}/{run.step}"), spec.get("salt", ""), self.id)
         for arm, weight in arms:
             upper += weight
-            if place < upper * 10000 / total:
+            if place < upper * 10000 // total:
                 self.move(run, step["next"][arm], arm=arm)
                 return
         raise AssertionError("no arm")

@@ -33,7 +33,7 @@ $$;
 CREATE FUNCTION entries(name text) RETURNS bigint LANGUAGE sql AS
   $$SELECT count(*) FROM step_log JOIN journey USING (journey_id) WHERE journey.name = entries.name AND outcome = 'entered'$$;
 
-SELECT plan(48);
+SELECT plan(49);
 SELECT bind_customer('customer', 'id') \gset _
 SELECT set_channel('email', 'customer.id') \gset _
 SELECT set_template('t', 'email', 'Hello') \gset _
@@ -175,6 +175,13 @@ SELECT is(trail('there_refuse_exit', 'd'), 'entered w, ended customer_deleted', 
 SELECT is(trail('there_refuse_continue', 'd'), 'entered w, advanced x, advanced branch 1, ended unknown', 'or continues');
 SELECT is(trail('there_refuse_exit', 'nobody'), 'refused customer_absent', 'an absent customer is refused');
 SELECT is(trail('there_enter_continue', 'nobody'), 'entered w, advanced x, advanced branch 1, ended unknown', 'or enters');
+
+-- Value and currency of a conversion are each recorded where they are given
+SELECT count(make('worth_' || n, '{"on": "sold"}', jsonb_build_object('w', jsonb_build_object('exit', 'sold', 'convert', convert)))) FROM (VALUES (1, '{"currency": "''EUR''"}'::jsonb), (2, '{"value": "5"}'), (3, '{"value": "NULL::numeric", "currency": "''EUR''"}'), (4, '{}')) AS v(n, convert) \gset _
+SELECT happened('sold', 'a') \gset _
+CALL run();
+SELECT is((SELECT string_agg(concat_ws(' ', j.name, l.reason, l.value, l.currency), ', ' ORDER BY j.name) FROM step_log AS l JOIN journey AS j USING (journey_id) WHERE l.outcome = 'converted' AND j.name LIKE 'worth%'),
+  'worth_1 sold EUR, worth_2 sold 5, worth_3 sold EUR, worth_4 sold', 'an exit step converts with what it is given');
 
 -- Publishing is a point among the events
 SELECT happened('early', 'a') \gset _
