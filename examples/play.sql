@@ -7,13 +7,20 @@
  * "from" and "until".  Between these the clock goes on by :step (a day, unless
  * psql -v step='1 hour' says otherwise) and stops at each act.  At each stop
  * the journeys run, a relay drains every channel, and then people act.  How
- * long a step is makes no difference: what is due at 09:00 is of 09:00.
+ * long a step is makes no difference: what is due at 09:00 is of 09:00.  A
+ * story may have the provider refuse an address ("refused") for some time
+ * ("refused_during", a range).
  *
  * At the end it prints one line a message and one line a run.
  */
 \if :{?step}
 \else
 \set step '1 day'
+\endif
+\if :{?refused}
+\else
+\set refused ''
+\set refused_during empty
 \endif
 
 -- What the relay drains, and what it handed to its providers.
@@ -25,33 +32,10 @@ CREATE TABLE story.mailbox
   address     text NOT NULL,
   subject     text,
   body        text NOT NULL,
-  is_acked    boolean NOT NULL DEFAULT false
+  is_settled  boolean NOT NULL DEFAULT false
 );
 
--- The statements of the whole story, in their order.
-CREATE FUNCTION story.statements(step interval, "from" timestamptz, until timestamptz)
-RETURNS TABLE (statement text) LANGUAGE sql AS $$
-  WITH stop AS (
-    SELECT at FROM generate_series("from", until, step) AS at
-     UNION
-    SELECT act.at FROM story.act),
-  happening AS (
-    SELECT at, 0 AS number, unnest(ARRAY[
-             format('SELECT journey_orch.set_clock(%L)', at),
-             'CALL journey_orch.run()',
-             'INSERT INTO story.mailbox (message_id, claim_id, address, subject, body)
-                SELECT m.message_id, m.claim_id, m.address, m.subject, m.body
-                  FROM story.channel AS c, journey_orch.claim(c.name, ''story'', max_messages => 1000) AS m',
-             'WITH claimed AS (UPDATE story.mailbox SET is_acked = true WHERE NOT is_acked RETURNING claim_id)
-                SELECT journey_orch.ack(claim_id) FROM (SELECT DISTINCT claim_id FROM claimed) AS c']) AS statement,
-           unnest('{1,2,3,4}'::integer[]) AS part
-      FROM stop
-     UNION ALL
-    SELECT act.at, act.number, replace(act.does, '$1', quote_literal(person.customer_id)), 5
-      FROM story.act
-      JOIN story.person USING (who))
-  SELECT statement FROM happening ORDER BY at, number, part
-$$;
+CREATE TABLE story.refusal AS SELECT :'refused' AS address, :'refused_during'::tstzrange AS during;
 
 -- The last message of a template that somebody was sent, for clicks and the like.
 CREATE FUNCTION story.report(customer text, template text, status text) RETURNS bigint LANGUAGE sql AS $$
@@ -90,6 +74,32 @@ CREATE VIEW story.line AS
     JOIN story.person USING (customer_id);
 
 \o /dev/null
-SELECT statement FROM story.statements(:'step', :'from', :'until') \gexec
+WITH stop AS (
+  SELECT at FROM generate_series(timestamptz :'from', :'until', interval :'step') AS at
+   UNION
+  SELECT act.at FROM story.act
+   UNION
+  SELECT timestamptz :'until'),
+happening AS (
+  SELECT at, 0 AS number, part, statement
+    FROM stop,
+         (VALUES (1, 'SELECT journey_orch.set_clock(%L)'),
+                 (2, 'CALL journey_orch.run()'),
+                 (3, $$INSERT INTO story.mailbox (message_id, claim_id, address, subject, body)
+                       SELECT m.message_id, m.claim_id, m.address, m.subject, m.body
+                         FROM story.channel AS c, journey_orch.claim(c.name, 'story', max_messages => 1000) AS m$$),
+                 (4, $$SELECT journey_orch.nack(claim_id, message_id, 'not known here', permanent => true)
+                         FROM story.mailbox, story.refusal
+                        WHERE NOT is_settled AND mailbox.address = refusal.address AND during @> journey_orch.clock()$$),
+                 (5, $$WITH claimed AS (UPDATE story.mailbox SET is_settled = true WHERE NOT is_settled RETURNING claim_id)
+                       SELECT journey_orch.ack(claim_id) FROM (SELECT DISTINCT claim_id FROM claimed) AS c$$)) AS turn (part, statement)
+   UNION ALL
+  SELECT act.at, act.number, 6, replace(act.does, '$1', quote_literal(person.customer_id))
+    FROM story.act
+    JOIN story.person USING (who))
+SELECT CASE part WHEN 1 THEN format(statement, at) ELSE statement END
+  FROM happening
+ ORDER BY at, number, part
+\gexec
 \o
 SELECT line FROM story.line ORDER BY who, at, rank, what \g (tuples_only=on format=unaligned)

@@ -1,6 +1,6 @@
 /*
  * examples/retail_acquisition/story.sql
- *    Twelve shoppers in Berlin and New York, and what they do from March to May
+ *    Thirteen shoppers in Berlin and New York, and what they do from March to May
  *    2026.  messages.txt says what each of them is sent.
  *
  * New York puts its clocks forward on Sunday 8 March, Berlin on Sunday 29 March.
@@ -8,6 +8,10 @@
 \set from '2026-03-01 00:00+00'
 \set until '2026-05-10 00:00+00'
 SELECT journey_orch.set_clock(:'from') \g /dev/null
+
+-- The advertising network does not know Emma on 9 March, so that she cannot be removed at first.
+\set refused ad-109
+\set refused_during '[2026-03-09 12:00+00,2026-03-10 00:30+00)'
 
 INSERT INTO retail.product VALUES
   (1, 'Armchair', 349), (2, 'Floor lamp', 89.90), (3, 'Dining table', 520), (4, 'Rug', 129), (5, 'Wall clock', 39.50);
@@ -19,7 +23,8 @@ SELECT id, name, lower(name) || '@example.com', phone, 'ad-' || id, zone, locale
                (105, 'Greta', '+4930105', 'Europe/Berlin'), (106, 'Henry', '+1212106', 'America/New_York'),
                (107, 'Ida', '+4930107', 'Europe/Berlin'), (108, 'Jack', '+1212108', 'America/New_York'),
                (109, 'Emma', '+4930109', 'Europe/Berlin'), (110, 'Frank', NULL, 'America/New_York'),
-               (111, 'Kim', '+1212111', 'America/New_York'), (112, 'Lea', '+4930112', 'Europe/Berlin')) AS person (id, name, phone, zone)
+               (111, 'Kim', '+1212111', 'America/New_York'), (112, 'Lea', '+4930112', 'Europe/Berlin'),
+               (113, 'Nick', '+1212113', 'America/New_York')) AS person (id, name, phone, zone)
   JOIN (VALUES ('Europe/Berlin', 'de-DE', 'EUR'), ('America/New_York', 'en-US', 'USD')) AS country (zone, locale, currency) USING (zone);
 
 CREATE SCHEMA story;
@@ -53,6 +58,10 @@ INSERT INTO story.act (at, who, does) VALUES
   ('2026-03-04 20:00 America/New_York', 'dan', 'INSERT INTO retail.basket VALUES ($1, 1, 520)'),
   ('2026-03-14 11:20 America/New_York', 'dan', $$INSERT INTO retail.purchase (shopper_id, amount, currency) VALUES ($1, 390, 'USD')$$),
 
+  -- Nick buys on day 30, three hours into the win-back and ten before the month is over: the order is the win-back's.
+  ('2026-03-04 22:00 America/New_York', 'nick', 'INSERT INTO retail.page_view (shopper_id, product_id) VALUES ($1, 4)'),
+  ('2026-04-03 12:00 America/New_York', 'nick', $$INSERT INTO retail.purchase (shopper_id, amount, currency) VALUES ($1, 103.20, 'USD')$$),
+
   -- Emma and Frank never buy.  Emma gives no sign; Frank, who has no phone and whose day 10 is a Saturday, clicks
   -- on day 30.  That he looks around again in May is too soon for another run.
   ('2026-03-02 20:00 Europe/Berlin', 'emma', 'INSERT INTO retail.page_view (shopper_id, product_id) VALUES ($1, 3), ($1, 4)'),
@@ -65,9 +74,11 @@ INSERT INTO story.act (at, who, does) VALUES
   ('2026-03-04 07:15 Europe/Berlin', 'greta', 'UPDATE retail.shopper SET accepts_marketing = false WHERE shopper_id = $1'),
   ('2026-03-11 12:00 Europe/Berlin', 'greta', $$INSERT INTO retail.purchase (shopper_id, amount, currency) VALUES ($1, 39.50, 'EUR')$$),
 
-  -- Henry opts out on day 5, and Jack deletes his account on day 6: both are in the audience then.
+  -- Henry opts out on day 5, and Jack deletes his account on day 6: both are in the audience then.  What Henry buys six
+  -- hours after the thirty days are over is nobody's merit.
   ('2026-03-03 12:00 America/New_York', 'henry', 'INSERT INTO retail.page_view (shopper_id, product_id) VALUES ($1, 5)'),
   ('2026-03-08 14:00 America/New_York', 'henry', 'UPDATE retail.shopper SET accepts_marketing = false WHERE shopper_id = $1'),
+  ('2026-04-02 18:00 America/New_York', 'henry', $$INSERT INTO retail.purchase (shopper_id, amount, currency) VALUES ($1, 39.50, 'USD')$$),
   ('2026-03-03 13:00 America/New_York', 'jack', 'INSERT INTO retail.page_view (shopper_id, product_id) VALUES ($1, 1)'),
   ('2026-03-09 08:00 America/New_York', 'jack', 'DELETE FROM retail.shopper WHERE shopper_id = $1'),
 

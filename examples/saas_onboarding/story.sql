@@ -7,7 +7,7 @@
  * April.  A trial lasts 21 days.
  */
 \set from '2026-03-22 00:00+00'
-\set until '2026-05-01 00:00+00'
+\set until '2026-05-10 00:00+00'
 SELECT journey_orch.set_clock(:'from') \g /dev/null
 
 INSERT INTO saas.feature (position, feature, title, pitch) VALUES
@@ -76,7 +76,8 @@ INSERT INTO story.act (at, who, does) VALUES
   ('2026-04-09 12:00 Australia/Sydney', 'noah', 'UPDATE saas.member SET trial_ends_on = trial_ends_on + 10 WHERE member_id = $1'),
   ('2026-04-23 18:00 Australia/Sydney', 'noah', $$INSERT INTO saas.subscription VALUES ($1, 'solo', 17, 'AUD')$$),
 
-  -- Ruby uses it and never subscribes; Leo never even logs in.
+  -- Ruby uses it and never subscribes: it is a habit at 17:00, too late for that day's office hours.  Leo never even
+  -- logs in, though he is given three weeks more.
   ('2026-03-25 08:00 Europe/London', 'ruby', 'SELECT story.sign_up($1)'),
   ('2026-03-25 08:05 Europe/London', 'ruby', 'INSERT INTO saas.login (member_id) VALUES ($1)'),
   ('2026-03-25 08:30 Europe/London', 'ruby', $$SELECT journey_orch.emit('tutorial_finished', $1)$$),
@@ -86,8 +87,9 @@ INSERT INTO story.act (at, who, does) VALUES
   ('2026-04-02 11:00 Europe/London', 'ruby', 'INSERT INTO saas.login (member_id) VALUES ($1)'),
   ('2026-04-02 11:05 Europe/London', 'ruby', $$INSERT INTO saas.feature_use VALUES ($1, 'automations')$$),
   ('2026-04-07 12:00 Europe/London', 'ruby', 'INSERT INTO saas.login (member_id) VALUES ($1)'),
-  ('2026-04-07 12:10 Europe/London', 'ruby', $$INSERT INTO saas.feature_use VALUES ($1, 'timesheets')$$),
+  ('2026-04-07 17:00 Europe/London', 'ruby', $$INSERT INTO saas.feature_use VALUES ($1, 'timesheets')$$),
   ('2026-03-25 23:55 Australia/Sydney', 'leo', 'SELECT story.sign_up($1)'),
+  ('2026-04-14 09:00 Australia/Sydney', 'leo', 'UPDATE saas.member SET trial_ends_on = trial_ends_on + 21 WHERE member_id = $1'),
 
   -- Zoe opts out of email on day 5: what she does inside the product is still celebrated there.
   ('2026-03-23 10:00 Europe/London', 'zoe', 'SELECT story.sign_up($1)'),
