@@ -81,7 +81,9 @@ jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload)
 	attempt.event_id = run->event_id;
 	attempt.enqueued_at = member->now;
 	attempt.expires_at = JO_NO_TIME;
-	if (step->u.send.has_expiry)
+	if (message != NULL)
+		attempt.expires_at = message->attempt.expires_at;
+	else if (step->u.send.has_expiry)
 		attempt.expires_at = jo_duration_add(member->now,
 											 &step->u.send.expires_after,
 											 visit->timezone);
@@ -123,6 +125,18 @@ find_waiting_run(const JoMessage *message)
 	return NULL;
 }
 
+/*
+ * The report moves the run on.  "event" stays what brought it to the send, as
+ * for a send that waits for nothing: the next channel's message is about the
+ * same, and so are the steps behind.
+ */
+static void
+take_report(JoRun *run, const JoEvent *event)
+{
+	run->event_id = event->seq;
+	run->advances = 0;
+}
+
 static void
 settle_sent(JoBatch *batch, JoMessage *message, const JoEvent *event)
 {
@@ -132,7 +146,7 @@ settle_sent(JoBatch *batch, JoMessage *message, const JoEvent *event)
 	message->is_changed = true;
 	if (run == NULL || run->graph->error != NULL)
 		return;
-	jo_run_give_cause(run, event);
+	take_report(run, event);
 	jo_run_move(batch, run, run->graph->steps[run->step].next, "sent");
 }
 
@@ -147,6 +161,23 @@ channel_index(const JoStep *step, const char *channel)
 }
 
 /*
+ * Let the run's visit go on behind the channel on which its message has failed;
+ * when the message has expired, behind all of them.
+ */
+static void
+leave_channel(JoRun *run, const JoMessage *message)
+{
+	const JoStep *step = &run->graph->steps[run->step];
+	TimestampTz expires_at = message->attempt.expires_at;
+
+	jo_step_send_failed(&run->visit_state,
+						expires_at != JO_NO_TIME &&
+						expires_at <= run->member->now ?
+						step->u.send.nchannels :
+						channel_index(step, message->attempt.channel));
+}
+
+/*
  * The message has failed for good on its channel: its run, if it waits, tries
  * the next channel; else the message is a dead letter.
  */
@@ -154,18 +185,15 @@ static void
 give_up(JoBatch *batch, JoMessage *message, const JoEvent *event)
 {
 	JoRun	   *run = find_waiting_run(message);
-	const JoStep *step;
 
 	message->due_at = JO_NO_TIME;
 	message->state = "dead";
 	message->is_changed = true;
 	if (run == NULL || run->graph->error != NULL)
 		return;
-	step = &run->graph->steps[run->step];
-	jo_run_give_cause(run, event);
+	take_report(run, event);
 	memset(&run->visit_state, 0, sizeof(JoVisit));
-	jo_step_send_failed(&run->visit_state,
-						channel_index(step, message->attempt.channel));
+	leave_channel(run, message);
 	jo_run_set_moving(batch, run);
 }
 
@@ -179,8 +207,7 @@ jo_message_visit_again(JoRun *run)
 	if (message == NULL || step->verb != JO_SEND ||
 		!jo_streq(message->state, "dead"))
 		return;
-	jo_step_send_failed(&run->visit_state,
-						channel_index(step, message->attempt.channel));
+	leave_channel(run, message);
 }
 
 /*

@@ -33,7 +33,7 @@ $$;
 CREATE FUNCTION entries(name text) RETURNS bigint LANGUAGE sql AS
   $$SELECT count(*) FROM step_log JOIN journey USING (journey_id) WHERE journey.name = entries.name AND outcome = 'entered'$$;
 
-SELECT plan(49);
+SELECT plan(53);
 SELECT bind_customer('customer', 'id') \gset _
 SELECT set_channel('email', 'customer.id') \gset _
 SELECT set_template('t', 'email', 'Hello') \gset _
@@ -141,6 +141,30 @@ SELECT is(trail('fate_count', 'a'), 'entered w, converted goal, advanced sent, e
 SELECT is(trail('fate_count', 'b'), 'entered w, advanced failed, ended y', 'as does an event that meets nothing');
 SELECT is(trail('fate_raise', 'a'), 'entered w, parked 22P02', 'a rule that raises parks the run where it stands');
 SELECT is((SELECT count(*) FROM message WHERE customer_id = 'a'), 0::bigint, 'a message that was sent is settled whatever became of its run');
+
+-- The next channel's message is about the same event, and none goes out after its time
+SELECT set_channel('second', 'customer.id') \gset _
+SELECT set_template('about', c, '{{ event->>''n'' }} {{ journey.event_name }}') FROM unnest('{email,second}'::text[]) AS c \g /dev/null
+SELECT make('fallback', '{"on": "first"}', '{"w": {"wait": {"for": [{"on": "then", "next": "s"}]}},
+  "s": {"send": {"channels": ["email", "second"], "template": "about", "expires_after": "1 day"}, "next": "u", "on_failure": "lost"},
+  "u": {"update": {"n": "event->''n''", "by": "journey.event_name"}, "next": "x"}, "x": {"exit": "x"}, "lost": {"exit": "lost"}}') \gset _
+SELECT count(happened('first', c)), count(happened('then', c, '{"n": 7}')) FROM unnest('{a,b}'::text[]) AS c \gset _
+CALL run();
+CREATE TABLE first AS SELECT * FROM claim('email', 'test');
+SELECT count(nack(claim_id, message_id, 'gone', permanent => true)) FROM first WHERE customer_id = 'a' \gset _
+SELECT happened('first', 'c'), happened('then', 'c') \gset _
+CALL run();
+CREATE TABLE second AS SELECT * FROM claim('second', 'test');
+SELECT is((SELECT payload->>'body' FROM second), '7 then', 'the fallback sees the event that brought the run to the send');
+SELECT count(a.*) FROM second, ack(claim_id, ARRAY[message_id]) AS a \gset _
+CALL run();
+SELECT is((SELECT l.context FROM step_log AS l JOIN journey AS j USING (journey_id) WHERE j.name = 'fallback' AND l.from_step = 'u' AND l.outcome = 'advanced'), '{"n": 7, "by": "then"}', 'and so does the step after it');
+SELECT advance_clock('1 day') \gset _
+SELECT count(nack(claim_id, message_id, 'gone', permanent => true)) FROM first WHERE customer_id = 'b' \gset _
+SELECT count(*) FROM claim('email', 'test') \gset _
+CALL run();
+SELECT is(trail('fallback', 'b'), 'entered w, advanced then, advanced failed, ended lost', 'when the time of the message is over no other channel is tried');
+SELECT is(trail('fallback', 'c'), 'entered w, advanced then, advanced failed, ended lost', 'nor when no relay has taken it in time');
 
 -- Who may enter: k1, k1, k2, then all end, k1, k2
 CREATE TABLE policy (name text, policy text, key text, want bigint);
