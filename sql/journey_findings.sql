@@ -157,6 +157,12 @@ INSERT INTO corpus (code, definition) VALUES
   ('expression_refused', pg_temp.steps('{"a": {"digest": {"on": "said", "for": "1 hour", "match_key": "context->>''id''"}, "next": "b"}, "b": {"exit": "done"}}')),
   ('never_due', pg_temp.steps('{"a": {"digest": {"on": "said", "for": {"for": "1 day", "window": {"from": "09:00", "to": "09:00"}}}, "next": "b"}, "b": {"exit": "done"}}')),
   ('missing_key', pg_temp.steps('{"a": {"digest": {"on": "said", "for": {"until": "customer.born_on"}}, "next": "b"}, "b": {"exit": "done"}}'));
+INSERT INTO corpus (code, definition) VALUES
+  ('expression_name', pg_temp.definition('{"entry": {"on": "x", "audience": "SELECT id FROM shop.custmer"}}')),
+  ('expression_refused', pg_temp.definition('{"entry": {"on": "x", "audience": "SELECT customer.id"}}')),
+  ('expression_syntax', pg_temp.definition('{"entry": {"on": "x", "audience": "id"}}')),
+  ('expression_syntax', pg_temp.definition('{"entry": {"on": "x", "audience": "SELECT 1; SELECT 2"}}')),
+  ('no_entry_key', pg_temp.definition('{"entry": {"on": "x", "audience": "SELECT 1", "reentry": {"policy": "any", "cooldown": "1 day", "cooldown_scope": "key"}}}'));
 
 SELECT c.n, f.* FROM corpus AS c CROSS JOIN LATERAL journey_orch.check_definition(c.definition) WITH ORDINALITY AS f
   ORDER BY c.n, f.ordinality;

@@ -189,6 +189,10 @@ GROUP BY 1 ORDER BY 1;
 
 SELECT journey, holdout, entered, converted, round(rate, 2) AS rate FROM journey_orch.holdout_result ORDER BY 1, 2;
 
+SELECT count(journey_orch.retry_fan_out(journey, event_id)) FROM journey_orch.fan_out_status WHERE state = 'failed';
+
+SELECT journey, event, state, customers, sqlstate, message FROM journey_orch.fan_out_status ORDER BY event_id;
+
 DROP ROLE reference_relay;
 
 SELECT journey_orch.define(jsonb_set(journey_orch.definition('after_sale'), '{steps,wait,wait,until,after}', '"14 days"'));

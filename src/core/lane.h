@@ -27,7 +27,8 @@ extern int	jo_lane_of_text(const text *customer);
  * field of the tag.  "key" is a lane for JO_LOCK_LANE, a hash of the name for
  * JO_LOCK_CHANNEL and JO_LOCK_NAME, the low half of the claim_id for
  * JO_LOCK_CLAIM, the last byte of the message_id for JO_LOCK_REPORT, the
- * journey_id for JO_LOCK_CAP, 0 otherwise.
+ * journey_id for JO_LOCK_CAP, a hash of event and journey for JO_LOCK_FAN_OUT,
+ * 0 otherwise.
  */
 typedef enum JoLockKind
 {
@@ -38,7 +39,8 @@ typedef enum JoLockKind
 	JO_LOCK_NAME,				/* one author at a time for a name */
 	JO_LOCK_CLAIM,				/* one ack, nack, extend or expiry of a claim */
 	JO_LOCK_REPORT,				/* one report on a message at a time */
-	JO_LOCK_CAP					/* entries into a journey near its cap */
+	JO_LOCK_CAP,				/* entries into a journey near its cap */
+	JO_LOCK_FAN_OUT				/* one worker at a time tells an audience */
 } JoLockKind;
 
 /* Take (until the end of the transaction) an exclusive lock; wait for it. */

@@ -45,6 +45,8 @@
 static const JoUpkeep *upkeeps[UPKEEPS_MAX];
 static int	upkeep_count = 0;
 
+static List *prunes = NIL;		/* of JoPrune * */
+
 /* Who listens to the round under way. */
 static JoUpkeepReport listener = NULL;
 static void *listener_arg = NULL;
@@ -54,6 +56,15 @@ jo_upkeep_register(const JoUpkeep *upkeep)
 {
 	Assert(upkeep_count < UPKEEPS_MAX);
 	upkeeps[upkeep_count++] = upkeep;
+}
+
+void
+jo_prune_register(const JoPrune *prune)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+	prunes = lappend(prunes, unconstify(JoPrune *, prune));
+	MemoryContextSwitchTo(caller);
 }
 
 void
@@ -236,6 +247,22 @@ maintain_lanes(void)
 	return !is_drained || !is_reclaimed;
 }
 
+static void
+prune_tables(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, prunes)
+	{
+		const JoPrune *prune = lfirst(cell);
+		int64		n = prune->run();
+
+		if (n > 0)
+			jo_upkeep_report(NULL, "pruned", "%lld row(s) of %s",
+							 (long long) n, prune->table);
+	}
+}
+
 /* Keep DROP EXTENSION out; false when there is nothing to drop. */
 static bool
 lock_extension(void)
@@ -286,6 +313,7 @@ jo_maintain(JoUpkeepReport report, void *arg)
 	{
 		jo_leaf_mend(report_mended);
 		is_left_over = maintain_lanes();
+		prune_tables();
 	}
 	else
 		jo_upkeep_report(NULL, "busy", "another session does the upkeep");

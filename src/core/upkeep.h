@@ -29,6 +29,18 @@ typedef void (*JoUpkeepReport) (void *arg, const JoSegments *segments,
 								const char *act, const char *detail);
 
 /*
+ * Delete rows of "table" that ended long ago, not too many at once, as the
+ * extension; returns how many.  Under JO_LOCK_SETUP.
+ */
+typedef struct JoPrune
+{
+	const char *table;
+	int64		(*run) (void);
+} JoPrune;
+
+extern void jo_prune_register(const JoPrune *prune);
+
+/*
  * Do what upkeep is possible now, in the current transaction, which must be
  * READ COMMITTED and should end soon: the lanes it worked on are held until
  * then.  Never waits for a lane or a reader.  Creates leaves that somebody

@@ -25,12 +25,14 @@
 #include "core/leaf.h"
 #include "enrollment/batch.h"
 #include "enrollment/careful.h"
+#include "enrollment/life.h"
 #include "enrollment/read.h"
 #include "enrollment/timer.h"
 #include "enrollment/trial.h"
 #include "experiment/holdout.h"
 
 int			jo_batch_size = 1000;
+int			jo_fan_out_chunk = 10000;
 
 /* Entry of the index of members. */
 typedef struct MemberEntry
@@ -226,6 +228,7 @@ jo_batch_run(const JoBatchOrder *order, JoBatchResult *result)
 	result->messages = batch.messages;
 	result->more = batch.more;
 	result->called = batch.has_called;
+	result->fans_out = batch.has_fan_outs;
 	if (!batch.more)
 		result->next_due = jo_timer_next_due(&batch);
 	MemoryContextSwitchTo(caller);
@@ -243,6 +246,14 @@ jo_enrollment_init(void)
 							1000, 1, 100000,
 							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
+	DefineCustomIntVariable("journey_orch.fan_out_chunk",
+							"Sets how many customers of an audience are told to enter in one transaction.",
+							"The audience is asked for again for each chunk; larger ones ask less often and hold the worker longer.",
+							&jo_fan_out_chunk,
+							10000, 1, 1000000,
+							PGC_SUSET, 0,
+							NULL, NULL, NULL);
 	jo_timer_upkeep_init();
 	jo_trial_init();
+	jo_fan_out_init();
 }

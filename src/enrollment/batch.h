@@ -251,6 +251,8 @@ struct JoBatch
 	List	   *caused;			/* of JoEvent *: applied already */
 	int			ncaused;
 	List	   *outcomes;		/* of JoOutcome * */
+	List	   *fan_outs;		/* of JoFanOut * */
+	bool		has_fan_outs;	/* there are some to be worked off */
 	List	   *tallies;		/* of JoTally * */
 	List	   *caps;			/* of JoCapState *: what is known of caps */
 	List	   *askings;		/* of JoAsking * */
@@ -499,6 +501,12 @@ extern void jo_tally_write(JoBatch *batch);
 extern const char *jo_cap_refusal(JoBatch *batch, JoMember *member,
 								  const JoGraph *graph);
 extern void jo_cap_entered(const JoRun *run, JoMemory *memory);
+
+/* fan_out.c: entries of many by one event */
+extern void jo_fan_out_begin(JoBatch *batch, JoMember *member,
+							 const JoGraph *graph);
+extern void jo_fan_out_write(JoBatch *batch);
+extern void jo_fan_out_try(JoBatch *batch);
 
 /* message.c */
 extern void jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload);

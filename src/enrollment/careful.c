@@ -217,6 +217,7 @@ begin_attempt(Attempt *attempt, JoBatch *batch, const JoMember *origin)
 	attempt->batch.caused = NIL;
 	attempt->batch.outcomes = NIL;
 	attempt->batch.askings = NIL;
+	attempt->batch.fan_outs = NIL;
 	attempt->batch.tallies = NIL;
 	attempt->batch.caps = NIL;
 	batch->care->phase = JO_CARE_READING;
@@ -330,6 +331,7 @@ keep_attempt(JoBatch *batch, Attempt *attempt)
 	batch->late_releases = done->late_releases;
 	batch->ncaused = done->ncaused;
 	batch->has_called = done->has_called;
+	batch->has_fan_outs |= done->has_fan_outs;
 	batch->lock_timeouts = done->lock_timeouts;
 	batch->next_ticket = done->next_ticket;
 	batch->tickets_left = done->tickets_left;

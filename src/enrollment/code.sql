@@ -262,3 +262,38 @@ COMMENT ON COLUMN journey_orch.approval.decisions IS 'The words that may be give
 COMMENT ON COLUMN journey_orch.approval.asked_at IS 'Engine clock of the arrival at the step.';
 COMMENT ON COLUMN journey_orch.approval.due_at IS 'Engine clock of the timeout; NULL: none.';
 COMMENT ON COLUMN journey_orch.approval.context IS 'What the run''s steps have put into its context.';
+
+COMMENT ON TABLE journey_orch.fan_out IS
+'Audiences that an event has to enter. Read view fan_out_status instead.';
+
+CREATE OR REPLACE VIEW journey_orch.fan_out_status AS
+SELECT j.name AS journey, f.version, f.event_id, f.event, f.at, f.state, f.customers, f.chunks,
+       NULLIF(f.last_customer, '') AS last_customer, f.started_at, f.changed_at, f.sqlstate, f.message
+FROM journey_orch.fan_out AS f
+JOIN journey_orch.journey AS j USING (journey_id);
+REVOKE ALL ON journey_orch.fan_out_status FROM PUBLIC;
+GRANT SELECT ON journey_orch.fan_out_status TO journey_orch_operator, journey_orch_analyst;
+COMMENT ON VIEW journey_orch.fan_out_status IS 'One row per event that enters an audience, and journey: how far it was told.';
+COMMENT ON COLUMN journey_orch.fan_out_status.journey IS 'Name of the journey.';
+COMMENT ON COLUMN journey_orch.fan_out_status.version IS 'Version that the event met.';
+COMMENT ON COLUMN journey_orch.fan_out_status.event_id IS 'Id of the event.';
+COMMENT ON COLUMN journey_orch.fan_out_status.event IS 'Name of the event.';
+COMMENT ON COLUMN journey_orch.fan_out_status.at IS 'Instant of the event; engine clock.';
+COMMENT ON COLUMN journey_orch.fan_out_status.state IS 'running; done; failed: the audience raised an error; refused: the journey took no newcomers at the event; stopped: nor did it later.';
+COMMENT ON COLUMN journey_orch.fan_out_status.customers IS 'Customers told so far; whom the entry''s rules refuse included.';
+COMMENT ON COLUMN journey_orch.fan_out_status.chunks IS 'Transactions that told them.';
+COMMENT ON COLUMN journey_orch.fan_out_status.last_customer IS 'The last one told: they are told in the order of the bytes of their ids.';
+COMMENT ON COLUMN journey_orch.fan_out_status.started_at IS 'Real time at which the event was applied.';
+COMMENT ON COLUMN journey_orch.fan_out_status.changed_at IS 'Real time of the last chunk.';
+COMMENT ON COLUMN journey_orch.fan_out_status.sqlstate IS 'SQLSTATE of the audience''s error.';
+COMMENT ON COLUMN journey_orch.fan_out_status.message IS 'Its message; of a refused one, the rule.';
+
+CREATE OR REPLACE FUNCTION journey_orch.retry_fan_out(journey text, event_id bigint)
+RETURNS void
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_retry_fan_out';
+REVOKE ALL ON FUNCTION journey_orch.retry_fan_out(text, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.retry_fan_out(text, bigint) TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.retry_fan_out(text, bigint) IS
+'Goes on telling an audience that had failed, after the last customer told.';

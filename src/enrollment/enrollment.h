@@ -19,6 +19,7 @@ typedef struct JoBatchResult
 	bool		more;			/* call again at once: more is due or pending */
 	bool		called;			/* executed authors' functions: any lane may
 								 * have got events */
+	bool		fans_out;		/* see jo_fan_out_run() */
 	TimestampTz next_due;		/* next timer of the lane (engine clock), or
 								 * JO_NO_TIME */
 } JoBatchResult;
@@ -47,6 +48,27 @@ typedef struct JoBatchOrder
  */
 extern void jo_batch_run(const JoBatchOrder *order, JoBatchResult *result);
 
+/* What one call of jo_fan_out_run() found. */
+typedef enum JoFanOutResult
+{
+	JO_FAN_OUT_NONE,			/* nothing is open, or others are at it */
+	JO_FAN_OUT_WORKED			/* call again at once */
+} JoFanOutResult;
+
+/*
+ * Tell the next customers of an audience to enter: one chunk of one fan-out, in
+ * the current transaction, under the same conditions as jo_batch_run().  With
+ * "waits" one that another process works on is waited for.  A failure of the
+ * audience is recorded, not raised.
+ */
+extern JoFanOutResult jo_fan_out_run(bool waits);
+
+/* End the fan-out of the last jo_fan_out_run() with the error that it raised. */
+extern void jo_fan_out_give_up(const ErrorData *edata);
+
+/* Is one open now, as far as is committed? */
+extern bool jo_fan_out_is_open(void);
+
 /*
  * Would a careful batch get past this error of a batch?  False for what no
  * customer is to blame for: interrupts, lack of resources, deadlocks, locks,
@@ -65,8 +87,9 @@ extern void jo_careful_report(int lane, const ErrorData *edata);
 extern TimestampTz jo_lane_next_timer(const JoLaneCursor *cursor,
 									  Snapshot snapshot);
 
-/* Setting journey_orch.batch_size. */
+/* Settings journey_orch.batch_size and journey_orch.fan_out_chunk. */
 extern int	jo_batch_size;
+extern int	jo_fan_out_chunk;
 
 extern void jo_enrollment_init(void);
 

@@ -249,9 +249,9 @@ entry_fail(JoBatch *batch, JoTask *task, const JoError *error)
 }
 
 /*
- * Command "$existing": from here on the member's event is the one of the past
- * that it names, under the command's ticket and instant.  Returns the graph to
- * enter, or NULL.
+ * Command "$existing": from here on the member's event is the one that it
+ * names (of the past, or of many customers), under the command's ticket and
+ * instant.  Returns the graph to enter, or NULL.
  */
 const JoGraph *
 jo_entry_existing(JoMember *member)
@@ -260,13 +260,16 @@ jo_entry_existing(JoMember *member)
 	Jsonb	   *payload = jo_json_object(command->payload, "event");
 	JoGraph    *graph = jo_graph(jo_json_int(command->payload, "journey_id", 0),
 								 jo_json_int(command->payload, "version", 0));
+	char	   *name = jo_json_string(command->payload, "name");
 	JoEvent    *event;
 
-	if (graph == NULL || graph->entry.on == NULL)
+	if (graph != NULL && name == NULL)
+		name = graph->entry.on;
+	if (graph == NULL || name == NULL)
 		return NULL;
 	event = palloc(sizeof(JoEvent));
 	*event = *command;
-	event->name = graph->entry.on;
+	event->name = name;
 	event->payload = payload != NULL ? payload : jo_jsonb_empty();
 	member->event = event;
 	return graph;

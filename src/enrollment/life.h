@@ -17,6 +17,8 @@
 									 * those whom an act concerns; else: there
 									 * is one for this customer */
 #define JO_COMMAND_EXISTING "$existing" /* enters on an event of the past */
+#define JO_COMMAND_FAN_OUT	"$fan_out"	/* customer_id '': there is an
+										 * audience to be told */
 #define JO_COMMAND_RELEASE	"$release"	/* a held run's place in the queue */
 
 /* A word of a closed list: its index in "words".  Raises 22023. */
@@ -40,6 +42,10 @@ extern int64 jo_life_act(const JoStoredJourney *journey, JoActKind kind,
 /* Tell every lane to look for the people whom the act concerns. */
 extern void jo_life_announce(const JoStoredJourney *journey, JoActKind kind,
 							 TimestampTz at);
+
+/* fan_out.c: ring a lane because there is an audience to be told. */
+extern void jo_fan_out_ring(void);
+extern void jo_fan_out_init(void);
 
 /* people.c: live runs of a journey; "state" NULL: in any state. */
 extern int64 jo_people_inside(int32 journey_id, const char *state);

@@ -129,7 +129,7 @@ ensure_publishable(const Publishing *publication, const JoAct *act)
 				 errmsg("journey \"%s\" is archived", publication->name),
 				 errhint("Define it under another name: what an archived journey did stays as it is.")));
 	if (publication->existing != EXISTING_FUTURE &&
-		publication->reading->graph->entry.on == NULL)
+		publication->reading->graph->entry.kind != JO_ENTRY_EVENT)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("journey \"%s\" has no entry event that existing customers could have had",

@@ -17,6 +17,7 @@
 #include "core/leaf.h"
 #include "core/live.h"
 #include "enrollment/careful.h"
+#include "enrollment/life.h"
 #include "enrollment/read.h"
 #include "enrollment/rows.h"
 #include "enrollment/timer.h"
@@ -45,6 +46,8 @@ read_events(JoBatch *batch)
 		batch->cursor.clock = event->instant;
 		if (jo_event_is_announcement(event))
 			batch->is_announced = true;
+		if (jo_streq(event->name, JO_COMMAND_FAN_OUT))
+			batch->has_fan_outs = true;
 		jo_batch_add_event(batch, event);
 	}
 	batch->timer_limit = Min(batch->until, batch->clock.now);

@@ -338,7 +338,10 @@ try_entries(JoBatch *batch, List *members)
 
 			if (batch->care != NULL && jo_care_refuses(batch, member, graph))
 				continue;
-			tasks = lappend(tasks, jo_entry_task(batch, member, graph));
+			if (graph->entry.kind == JO_ENTRY_FAN_OUT)
+				jo_fan_out_begin(batch, member, graph);
+			else
+				tasks = lappend(tasks, jo_entry_task(batch, member, graph));
 		}
 	}
 	jo_wave_run(batch, tasks);

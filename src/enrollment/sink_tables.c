@@ -224,6 +224,7 @@ write_batch(JoBatch *batch)
 	jo_care_blame(batch, NULL, NULL);
 	jo_tally_write(batch);
 	jo_timer_write(batch);
+	jo_fan_out_write(batch);
 	write_aside(batch);
 }
 

@@ -149,6 +149,30 @@ CREATE TABLE journey_orch.step_log
   decision      jsonb                        -- the values its decisions read
 ) PARTITION BY RANGE (lane, segment);
 
+/* An audience that a lane's event has to enter, and how far it was told.  HOT. */
+CREATE TABLE journey_orch.fan_out
+(
+  event_id      bigint NOT NULL,             -- the event
+  at            timestamptz NOT NULL,        -- its instant; engine clock
+  started_at    timestamptz NOT NULL,        -- real time
+  changed_at    timestamptz NOT NULL,        -- real time
+  customers     bigint NOT NULL,             -- told so far
+  journey_id    integer NOT NULL,
+  version       integer NOT NULL,            -- that the event meets
+  chunks        integer NOT NULL,            -- transactions so far
+  depth         smallint NOT NULL,           -- of what it causes (JoEvent)
+  state         text NOT NULL,
+  last_customer text COLLATE "C" NOT NULL,   -- everybody up to this one was told
+  event         text COLLATE "C" NOT NULL,   -- its name
+  payload       jsonb NOT NULL,
+  sqlstate      text,                        -- why it failed
+  message       text,                        -- why it failed or was refused
+  CONSTRAINT fan_out_pkey PRIMARY KEY (event_id, journey_id),
+  CONSTRAINT fan_out_state CHECK (state IN ('running', 'done', 'failed', 'refused', 'stopped'))
+) WITH (fillfactor = 50);
+CREATE INDEX fan_out_running ON journey_orch.fan_out (event_id) WHERE state = 'running';
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.fan_out', '');
+
 /* A command of an application or an operator; its event is in the log. */
 CREATE TABLE journey_orch.command
 (

@@ -241,6 +241,7 @@ try_lane(JoBatch *batch)
 	jo_batch_read_members(batch);
 	jo_batch_compute(batch);
 	batch->sink->write(batch);
+	jo_fan_out_try(batch);
 }
 
 /* Run the touched customers of one lane; returns how many advances.  *called

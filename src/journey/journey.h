@@ -217,6 +217,7 @@ typedef enum JoReentry
 typedef enum JoEntryKind
 {
 	JO_ENTRY_EVENT,				/* "on" */
+	JO_ENTRY_FAN_OUT,			/* "on", for everybody in "audience" */
 	JO_ENTRY_API,				/* only enter() */
 	JO_ENTRY_JOURNEY			/* only an enter step */
 } JoEntryKind;
@@ -237,6 +238,7 @@ typedef struct JoEntry
 	int			nparents;		/* journeys that may enter; 0: any */
 	char	  **parents;
 	char	   *on;				/* event name; NULL: no event enters */
+	JoExpression *audience;		/* its next page (read_audience.c) */
 	JoExpression *when;			/* or NULL */
 	JoExpression *key;			/* text, or NULL */
 	JoReentry	reentry;
@@ -321,6 +323,14 @@ extern List *jo_graphs_entered_by(const JoEvent *event);
 
 /* journey_id of a name, 0 when there is none. */
 extern int32 jo_journey_id(const char *name);
+
+/*
+ * Compile an audience to an expression of type text[]: the ids after
+ * context->>'after', at most context->>'limit', in the order of their bytes.
+ * NULL with *error.
+ */
+extern JoExpression *jo_audience_compile(const char *sql, Oid owner,
+										 bool checks_rights, JoError **error);
 
 extern const char *jo_verb_name(JoVerb verb);
 

@@ -116,6 +116,11 @@ read_entry_kind(JoReader *reader, JsonbValue *entry, const JoPath *path,
 	JoPath		value_path;
 
 	result->on = jo_read_string(entry, "on");
+	if (jo_read_member(entry, "audience", path, &value, &value_path))
+	{
+		result->kind = JO_ENTRY_FAN_OUT;
+		result->audience = jo_read_audience(reader, entry, "audience", path);
+	}
 	if (jo_read_member(entry, "api", path, &value, &value_path))
 		result->kind = JO_ENTRY_API;
 	else if (jo_read_member(entry, "journey", path, &value, &value_path))
@@ -123,7 +128,8 @@ read_entry_kind(JoReader *reader, JsonbValue *entry, const JoPath *path,
 		result->kind = JO_ENTRY_JOURNEY;
 		read_parents(&value, result);
 	}
-	reader->has_entry_key = result->kind != JO_ENTRY_EVENT ||
+	reader->has_entry_key =
+		(result->kind != JO_ENTRY_EVENT && result->kind != JO_ENTRY_FAN_OUT) ||
 		jo_read_member(entry, "key", path, &value, &value_path);
 }
 

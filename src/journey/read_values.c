@@ -131,9 +131,9 @@ expression_code(const char *sqlstate)
 	return JO_FINDING_EXPRESSION_INVALID;
 }
 
-static void
-add_expression_finding(JoReader *reader, const JoPath *path,
-					   const JoError *error)
+void
+jo_add_expression_finding(JoReader *reader, const JoPath *path,
+						  const JoError *error)
 {
 	JoFindingCode code = expression_code(error->sqlstate);
 	StringInfoData hint;
@@ -175,7 +175,7 @@ read_expression(JoReader *reader, JsonbValue *object, const char *key,
 	expression = jo_expression_compile(jo_value_string(&value), result_type,
 									   reader->owner, &scope, &error);
 	if (expression == NULL)
-		add_expression_finding(reader, &path, error);
+		jo_add_expression_finding(reader, &path, error);
 	else
 		reader->graph->uses |= jo_expression_uses(expression);
 	return expression;

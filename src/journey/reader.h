@@ -136,6 +136,10 @@ extern JoExpression *jo_read_call_expression(JoReader *reader,
 											 const JoPath *parent,
 											 Oid result_type, int variables);
 
+/* Add what is wrong with an expression. */
+extern void jo_add_expression_finding(JoReader *reader, const JoPath *path,
+									  const JoError *error);
+
 /* A duration; false when there is none, or with a finding. */
 extern bool jo_read_duration(JoReader *reader, JsonbValue *object,
 							 const char *key, const JoPath *parent,
@@ -209,6 +213,12 @@ extern void jo_read_wait(JoReader *reader, JoStep *step, JsonbValue *source,
 						 const JoPath *path);
 extern void jo_read_digest(JoReader *reader, JoStep *step, JsonbValue *source,
 						   const JoPath *path);
+
+/* ---- read_audience.c ---- */
+
+/* Compile audience "key"; NULL when there is none, or with a finding. */
+extern JoExpression *jo_read_audience(JoReader *reader, JsonbValue *object,
+									  const char *key, const JoPath *parent);
 
 /* ---- the other files ---- */
 

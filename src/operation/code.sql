@@ -131,6 +131,17 @@ BEGIN
                GROUP BY i.journey_id, i.lane) AS t USING (journey_id, lane)
     WHERE (c.active, c.total) IS DISTINCT FROM (t.active, t.total)
     UNION ALL
+    SELECT 14, 'an audience is told once', 'audience', count(*),
+           min(format('journey_id %s, event %s: %s customers where %s were counted, by %s commands', f.journey_id, f.event_id,
+                      coalesce(t.customers, 0), f.customers, coalesce(t.commands, 0)))
+    FROM journey_orch.fan_out AS f
+    LEFT JOIN (SELECT (e.payload ->> 'fan_out')::bigint AS event_id, (e.payload ->> 'journey_id')::integer AS journey_id,
+                      count(*) AS commands, count(DISTINCT e.customer_id) AS customers
+               FROM journey_orch.event AS e
+               WHERE verify.depth = 'full' AND e.kind = 'c' AND e.name = '$existing' AND e.payload ? 'fan_out'
+               GROUP BY 1, 2) AS t USING (event_id, journey_id)
+    WHERE verify.depth = 'full' AND (f.customers <> coalesce(t.customers, 0) OR f.customers <> coalesce(t.commands, 0))
+    UNION ALL
     SELECT 8, 'steps follow one another', 'advance', count(*), min(b.enrollment_id::text)
     FROM journey_orch.step_log AS b
     JOIN journey_orch.step_log AS a
@@ -158,7 +169,7 @@ BEGIN
   SELECT f.law, f.broken = 0,
          CASE WHEN f.broken > 0 THEN format('%s %s(s), for example %s', f.broken, f.thing, f.example) END
   FROM finding AS f
-  WHERE depth = 'full' OR f.n NOT IN (8, 9, 11)
+  WHERE depth = 'full' OR f.n NOT IN (8, 9, 11, 14)
   ORDER BY f.n;
 END
 $$;

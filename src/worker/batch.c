@@ -42,3 +42,14 @@ jo_worker_batch(Oid extension, bool wait, const JoBatchOrder *order,
 	jo_batch_run(order, result);
 	return JO_LANE_DONE;
 }
+
+bool
+jo_worker_fan_out(Oid extension, bool wait, const ErrorData *given_up)
+{
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	if (get_extension_oid("journey_orch", true) != extension)
+		return false;
+	if (given_up != NULL)
+		jo_fan_out_give_up(given_up);
+	return jo_fan_out_run(wait) == JO_FAN_OUT_WORKED;
+}

@@ -44,6 +44,13 @@ extern JoLaneOutcome jo_worker_batch(Oid extension, bool wait,
 									 const JoBatchOrder *order,
 									 JoBatchResult *result);
 
+/*
+ * The same for one chunk of an audience; false when there was none.  First,
+ * unless "given_up" is NULL, the last one ends with that error.
+ */
+extern bool jo_worker_fan_out(Oid extension, bool wait,
+							  const ErrorData *given_up);
+
 /* Most events of a careful batch: so few that a customer who takes long
  * delays nobody's commit. */
 #define JO_CAREFUL_LIMIT 1

@@ -50,6 +50,9 @@
 /* Events of the first batch of a lane that was idle. */
 #define SMALLEST_BATCH 64
 
+/* How often the open audiences are looked at without being rung. */
+#define FAN_OUT_INTERVAL_MS 60000
+
 /* When somebody else holds the lane, look again after this. */
 #define TAKEN_RETRY_MS 20
 
@@ -82,6 +85,12 @@ static LaneWork lanes[JO_LANES];
 /* The lane whose batch is running, -1: none, and since when. */
 static int	current_lane = -1;
 static TimestampTz batch_started_at = 0;
+
+/* Audiences to be told: when to look next, and how often that failed. */
+static TimestampTz fan_out_at = 0;
+static int	fan_out_failures = 0;
+static bool is_fanning_out = false;
+static ErrorData *slow_fan_out = NULL;	/* to be given up, with this */
 
 static void
 worker_exit(int code, Datum argument)
@@ -335,6 +344,8 @@ advance_lane(int lane, TimestampTz now)
 	}
 
 	note_success(lane, &result);
+	if (result.fans_out)
+		fan_out_at = 0;
 	work->look_at = TimestampTzPlusMilliseconds(now, jo_poll_interval);
 	if (result.more)
 	{
@@ -352,6 +363,29 @@ advance_lane(int lane, TimestampTz now)
 	}
 }
 
+/*
+ * An audience could not be told for a reason that is not its own: try again
+ * later.  One that takes longer than a batch may is given up, for it would
+ * again.
+ */
+static void
+note_fan_out_failure(TimestampTz now)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(TopMemoryContext);
+	error = CopyErrorData();
+	EmitErrorReport();
+	is_fanning_out = false;
+	fan_out_at = TimestampTzPlusMilliseconds(now,
+											 jo_worker_backoff(++fan_out_failures));
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && jo_batch_timeout > 0 &&
+		TimestampDifferenceExceeds(batch_started_at, now, jo_batch_timeout))
+		slow_fan_out = error;
+	else
+		FreeErrorData(error);
+}
+
 /* After an error: get back to a clean state between two batches. */
 static void
 recover(void)
@@ -363,6 +397,8 @@ recover(void)
 	disable_all_timeouts(false);
 	if (current_lane >= 0)
 		note_failure(current_lane, now);
+	else if (is_fanning_out)
+		note_fan_out_failure(now);
 	else
 		EmitErrorReport();
 	current_lane = -1;
@@ -414,6 +450,43 @@ advance_lanes(void)
 
 	now = GetCurrentTimestamp();
 	return wake_at <= now ? 0 : TimestampDifferenceMilliseconds(now, wake_at);
+}
+
+/*
+ * Tell the next customers of an audience to enter, in a transaction of its own.
+ * The worker whose batch has met the event comes at once, one of the others
+ * once a minute: the first may have been killed.  True: there may be more.
+ */
+static bool
+tell_audience(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		has_worked;
+
+	if (now < fan_out_at)
+		return false;
+	is_fanning_out = true;
+	batch_started_at = now;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	if (jo_batch_timeout > 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, jo_batch_timeout);
+	pgstat_report_activity(STATE_RUNNING, "journey_orch audience");
+	has_worked = jo_worker_fan_out(extension, false, slow_fan_out);
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	CommitTransactionCommand();
+	(void) pgstat_report_stat(false);
+	is_fanning_out = false;
+	fan_out_failures = 0;
+	if (slow_fan_out != NULL)
+	{
+		FreeErrorData(slow_fan_out);
+		slow_fan_out = NULL;
+	}
+	if (!has_worked)
+		fan_out_at = arguments.worker == 0 ?
+			TimestampTzPlusMilliseconds(now, FAN_OUT_INTERVAL_MS) : DT_NOEND;
+	return has_worked;
 }
 
 /*
@@ -497,6 +570,8 @@ journey_orch_worker_main(Datum argument)
 		error_context_stack = &context;
 		wait_ms = advance_lanes();
 		error_context_stack = NULL;
+		if (tell_audience())
+			wait_ms = 0;
 		keep_up();
 		if (wait_ms == 0)
 			continue;

@@ -159,6 +159,19 @@ run_batch(int lane, TimestampTz until, int *careful, JoBatchResult *result)
 	error_context_stack = context.previous;
 }
 
+/* One chunk of an audience, committed; false when none has to be told. */
+static bool
+tell_audience(void)
+{
+	bool		has_worked;
+
+	CHECK_FOR_INTERRUPTS();
+	has_worked = jo_worker_fan_out(get_extension_oid("journey_orch", false),
+								   true, NULL);
+	SPI_commit();
+	return has_worked;
+}
+
 Datum
 journey_orch_run(PG_FUNCTION_ARGS)
 {
@@ -183,8 +196,16 @@ journey_orch_run(PG_FUNCTION_ARGS)
 	/* Get rid of the snapshot that the CALL brought. */
 	SPI_commit();
 
-	while (open > 0 && budget != 0)
+	while (budget != 0)
 	{
+		if (open == 0)
+		{
+			if (!tell_audience())
+				break;
+			memset(is_done, 0, sizeof(is_done));
+			open = JO_LANES;
+			budget -= budget > 0;
+		}
 		for (lane = 0; lane < JO_LANES && budget != 0; lane++)
 		{
 			JoBatchResult result;
@@ -239,8 +260,10 @@ is_settled(int lane, const JoSnapshot *upto, TimestampTz clock)
 	return result;
 }
 
-/* Wait for the workers; false when "deadline" passed before every lane had
- * done what was there at the call. */
+/*
+ * Wait for the workers; false when "deadline" passed before every lane had
+ * done what was there at the call.
+ */
 static bool
 await_lanes(TimestampTz deadline)
 {
@@ -305,6 +328,32 @@ read_timeout(FunctionCallInfo fcinfo)
 		USECS_PER_DAY;
 }
 
+/* The same, and until every audience was told and those told have entered. */
+static bool
+await_everything(TimestampTz deadline)
+{
+	long		poll_ms = 1;
+
+	for (;;)
+	{
+		if (!await_lanes(deadline))
+			return false;
+		if (!jo_fan_out_is_open())
+			return true;
+		while (jo_fan_out_is_open())
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (GetCurrentTimestamp() >= deadline)
+				return false;
+			(void) WaitLatch(MyLatch,
+							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 poll_ms, PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+			poll_ms = Min(poll_ms * 2, SETTLE_POLL_MAX_MS);
+		}
+	}
+}
+
 Datum
 journey_orch_settle(PG_FUNCTION_ARGS)
 {
@@ -314,5 +363,5 @@ journey_orch_settle(PG_FUNCTION_ARGS)
 	if (!jo_leaf_exists())
 		PG_RETURN_BOOL(true);
 
-	PG_RETURN_BOOL(await_lanes(GetCurrentTimestamp() + timeout));
+	PG_RETURN_BOOL(await_everything(GetCurrentTimestamp() + timeout));
 }
