@@ -6,6 +6,7 @@
 #define JO_AUDIENCE_H
 
 #include "core/expression.h"
+#include "utils/jsonb.h"
 
 /* Composite type of the bound relation, or InvalidOid without a binding. */
 extern Oid	jo_customer_type(void);
@@ -41,6 +42,16 @@ typedef struct JoCustomer
  * and shutdown interrupts are always raised.
  */
 extern void jo_customer_load(JoCustomer *customers, int n, JoError **error);
+
+/*
+ * Make customers of whom nothing is stored: rows[i] is an object that is read
+ * as a row of the bound relation, and id, zone and locale are taken from it as
+ * from a stored one.  Where that gives no id, and without a binding, the
+ * customer_id that the caller has set stays.  As the binding's owner,
+ * read-only; raises when an object is no such row.
+ */
+extern void jo_customer_invent(JoCustomer *customers, Jsonb *const *rows,
+							   int n);
 
 extern void jo_audience_init(void);
 

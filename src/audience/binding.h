@@ -45,4 +45,11 @@ extern void jo_binding_end(void);
  */
 extern char *jo_binding_statement(const JoBinding *binding, Oid *key_type);
 
+/*
+ * The statement that gives the same columns for rows of the relation that are
+ * stored nowhere: its parameter is an array of jsonb objects, one a row.  In
+ * CurrentMemoryContext; the caller has switched to the binding's owner.
+ */
+extern char *jo_binding_invention(const JoBinding *binding);
+
 #endif							/* JO_BINDING_H */

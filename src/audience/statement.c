@@ -298,3 +298,31 @@ jo_binding_statement(const JoBinding *binding, Oid *key_type)
 	table_close(relation, NoLock);
 	return sql.data;
 }
+
+char *
+jo_binding_invention(const JoBinding *binding)
+{
+	Relation	relation = try_table_open(binding->relation, AccessShareLock);
+	StringInfoData sql;
+	char	   *alias;
+
+	if (relation == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the relation bound as customer does not exist any more"),
+				 errhint("Bind another one with journey_orch.bind_customer().")));
+	alias = choose_alias(relation);
+	initStringInfo(&sql);
+	appendStringInfo(&sql,
+					 "SELECT jo_invented.n::pg_catalog.int4 - 1, jo_customer.*\n"
+					 "FROM ROWS FROM (pg_catalog.unnest($1)) WITH ORDINALITY AS jo_invented(v, n)\n"
+					 "CROSS JOIN LATERAL (SELECT %s, %s, %s, %s\n"
+					 "FROM pg_catalog.jsonb_populate_record(NULL::%s, jo_invented.v) AS %s) AS jo_customer",
+					 alias, text_of(binding->id_sql),
+					 text_of(binding->timezone_sql), text_of(binding->locale_sql),
+					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
+												RelationGetRelationName(relation)),
+					 alias);
+	table_close(relation, NoLock);
+	return sql.data;
+}

@@ -34,13 +34,7 @@ JoClockChanged jo_clock_changed = NULL;
 /* The row; "now" counts only while it is virtual. */
 static JoClock cached_clock;
 
-/*
- * The latest instant of a virtual clock.  A lane adds durations (of at most 100
- * years each) to it, and the sum must be a timestamp: an error there would
- * stop the lane.
- */
-#define CLOCK_LATEST \
-	(END_TIMESTAMP - (int64) 1000 * 366 * USECS_PER_DAY)
+/* The year of JO_CLOCK_LATEST. */
 #define CLOCK_LATEST_YEAR 293274
 
 static JoCache clock_cache = {
@@ -206,7 +200,7 @@ move_clock(JoClock clock, TimestampTz at, bool force)
 				 errmsg("clock instant must be finite"),
 				 errhint("Name an instant, such as '2026-01-31 09:00+00'.")));
 
-	if (at > CLOCK_LATEST)
+	if (at > JO_CLOCK_LATEST)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("clock instant is too late"),
@@ -286,7 +280,7 @@ add_to_clock(TimestampTz from, const Interval *by)
 		at = DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval,
 												   TimestampGetDatum(from),
 												   IntervalPGetDatum(by)));
-	if (at > CLOCK_LATEST)
+	if (at > JO_CLOCK_LATEST)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("cannot advance the clock by %s",

@@ -20,6 +20,14 @@
  * fine instant for a virtual clock. */
 #define JO_NO_TIME DT_NOBEGIN
 
+/*
+ * The latest instant of a virtual clock.  A lane adds durations (of at most 100
+ * years each) to it, and the sum must be a timestamp: an error there would
+ * stop the lane.
+ */
+#define JO_CLOCK_LATEST \
+	(END_TIMESTAMP - (int64) 1000 * 366 * USECS_PER_DAY)
+
 typedef struct JoClock
 {
 	TimestampTz now;			/* virtual instant, or the real time of the

@@ -19,6 +19,7 @@
 
 typedef struct JoBatch JoBatch;
 typedef struct JoMember JoMember;
+typedef struct JoRun JoRun;
 
 /* Where a batch's results go: the tables, or a trial's overlay. */
 typedef struct JoSink
@@ -31,13 +32,20 @@ typedef struct JoSink
 	void		(*write_position) (JoBatch *batch);
 	/* Replace stored runs of the member by what the sink knows better. */
 	void		(*overlay_runs) (JoBatch *batch, JoMember *member);
+	/* Take an attempt of the run's (NULL: it has ended) instead of the outbox;
+	 * may give it another message_id.  NULL: collect it in batch->attempts. */
+	void		(*take_attempt) (JoBatch *batch, JoMember *member, JoRun *run,
+								 JoAttempt *attempt);
+	/* What is collected so far may be taken after each round.  NULL: at the
+	 * end. */
+	void		(*end_round) (JoBatch *batch);
 } JoSink;
 
 /*
  * One live passage.  "event" and "event_name" are NULL for the entry event.
  * What every event looks at stands first: a customer may have thousands.
  */
-typedef struct JoRun
+struct JoRun
 {
 	JoGraph    *graph;			/* of its version; without steps and with an
 								 * error when that is gone */
@@ -100,7 +108,7 @@ typedef struct JoRun
 	TimestampTz fired_due;		/* and what its local times count from then */
 	struct JoLogRow *last_log;	/* its newest row of this batch */
 	JoVariables variables;
-} JoRun;
+};
 
 /* What earlier runs of a customer left behind. */
 typedef struct JoMemory
@@ -190,6 +198,7 @@ typedef struct JoLogRow
 	const char *currency;
 	Jsonb	   *context;
 	Jsonb	   *decision;
+	const JoAttempt *attempt;	/* of a simulation: what was enqueued */
 } JoLogRow;
 
 /* What became of an application's command. */
@@ -265,6 +274,7 @@ struct JoBatch
 	int			advances;
 	int			messages;
 	struct JoCare *care;		/* NULL: nothing has gone wrong (careful.h) */
+	struct JoSimulation *simulation;	/* NULL: this is no simulation */
 };
 
 /*
@@ -410,6 +420,8 @@ extern void jo_cause_command(JoBatch *batch, const JoRun *run,
 							 const char *name, Jsonb *payload);
 extern void jo_cause_notice(JoBatch *batch, const JoRun *run,
 							const char *name, Jsonb *payload);
+extern void jo_cause_report(JoBatch *batch, const JoRun *run,
+							const char *name, Jsonb *payload);
 extern JoEvent *jo_cause_next(JoMember *member);
 
 /* move.c, advance.c: moves of a run, each logged */
@@ -531,9 +543,10 @@ extern Jsonb *jo_jsonb_error(const JoError *error, const char *expression);
 extern const char *jo_enrollment_state_name(JoEnrollmentState state);
 extern JoEnrollmentState jo_enrollment_state_of(const char *name);
 
-/* sink_tables.c, sink_trial.c, sink_logs.c */
+/* sink_tables.c, sink_trial.c, sink_simulation.c, sink_logs.c */
 extern const JoSink jo_sink_tables;
 extern const JoSink jo_sink_trial;
+extern const JoSink jo_sink_simulation;
 extern void jo_sink_append_logs(JoBatch *batch);
 
 /* A command goes to the run that it is about, and to nobody else. */

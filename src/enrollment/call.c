@@ -94,12 +94,19 @@ execute(JoBatch *batch, JoTask **tasks, int n)
 	}
 }
 
-/* Where nothing may happen the definition says what comes of it. */
+/*
+ * Where nothing may happen the definition says what comes of it, and the log
+ * that nothing has happened.
+ */
 static void
-simulate(JoTask *task)
+simulate(JoBatch *batch, JoTask *task)
 {
 	const JoStep *step = task->run->visit_state.step;
+	JoLogRow   *row = jo_log(batch, task->run, "called");
 
+	row->from_step = task->run->step_name;
+	row->reason = "simulated";
+	row->context = jo_jsonb_put(NULL, step->into, step->u.call.simulated);
 	task->error = NULL;
 	task->isnull = step->u.call.simulated == NULL;
 	task->value = JsonbPGetDatum(step->u.call.simulated);
@@ -115,7 +122,7 @@ jo_call(JoBatch *batch, JoTask **tasks, int n)
 	if (!batch->sink->calls)
 	{
 		for (int i = 0; i < n; i++)
-			simulate(tasks[i]);
+			simulate(batch, tasks[i]);
 		return;
 	}
 	while (start < n)

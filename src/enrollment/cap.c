@@ -190,7 +190,8 @@ find_shared_refusal(JoBatch *batch, const JoMember *member,
 	int64		active;
 	int64		total;
 
-	if (!has_shared_cap(graph))
+	/* in a simulation there is nobody but the customer */
+	if (!has_shared_cap(graph) || batch->simulation != NULL)
 		return NULL;
 	state = get_state(batch, member, graph);
 	if (state->is_full && !is_full(batch, caps, state))

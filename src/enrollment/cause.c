@@ -127,6 +127,14 @@ jo_cause_notice(JoBatch *batch, const JoRun *run, const char *name,
 	cause(batch, run, JO_EVENT_KIND_CAUSED_COMMAND, name, payload, -1);
 }
 
+/* A simulation reports on a message of the run's: there is no relay. */
+void
+jo_cause_report(JoBatch *batch, const JoRun *run, const char *name,
+				Jsonb *payload)
+{
+	cause(batch, run, JO_EVENT_KIND_MESSAGE, name, payload, 0);
+}
+
 /* The next event that the member's runs have caused, or NULL. */
 JoEvent *
 jo_cause_next(JoMember *member)

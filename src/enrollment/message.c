@@ -38,12 +38,19 @@ find_message_of_visit(const JoRun *run)
 	return NULL;
 }
 
-/* Hand one attempt to the outbox. */
+/* Hand one attempt to the outbox; "run" may be NULL: it has ended. */
 static void
-append_attempt(JoBatch *batch, const JoAttempt *attempt)
+append_attempt(JoBatch *batch, JoMember *member, JoRun *run,
+			   JoAttempt *attempt)
 {
-	JoAttempt  *copy = palloc(sizeof(JoAttempt));
+	JoAttempt  *copy;
 
+	if (batch->sink->take_attempt != NULL)
+	{
+		batch->sink->take_attempt(batch, member, run, attempt);
+		return;
+	}
+	copy = palloc(sizeof(JoAttempt));
 	*copy = *attempt;
 	copy->position = batch->cursor.next_outbox++;
 	batch->attempts = lappend(batch->attempts, copy);
@@ -93,7 +100,7 @@ jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload)
 	attempt.attempt = message != NULL ? message->attempt.attempt + 1 : 1;
 	attempt.priority = step->u.send.priority;
 	attempt.is_awaited = visit->awaits;
-	append_attempt(batch, &attempt);
+	append_attempt(batch, member, run, &attempt);
 	run->has_messages = true;
 	run->is_changed = true;
 
@@ -281,7 +288,8 @@ is_withdrawn(const JoBatch *batch, const JoMessage *message)
 
 	if (run != NULL && run->is_withdrawn)
 		return true;
-	if (run != NULL && run->state != JO_ENROLLMENT_ENDED)
+	if ((run != NULL && run->state != JO_ENROLLMENT_ENDED) ||
+		batch->simulation != NULL)
 		return false;
 	return jo_withdrawal_exists(batch->lane, &message->attempt.enrollment_id,
 								batch->snapshot);
@@ -421,7 +429,7 @@ jo_message_due(JoBatch *batch, JoMember *member, JoMessage *message)
 	message->is_changed = true;
 	message->attempt.attempt++;
 	message->attempt.enqueued_at = member->now;
-	append_attempt(batch, &message->attempt);
+	append_attempt(batch, member, message->run, &message->attempt);
 	if (!message->is_awaited)
 		message->is_settled = true;
 }

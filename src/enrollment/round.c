@@ -370,6 +370,8 @@ jo_batch_compute(JoBatch *batch)
 		advance_moving(batch);
 		try_entries(batch, members);
 		advance_moving(batch);
+		if (batch->sink->end_round != NULL)
+			batch->sink->end_round(batch);
 		MemoryContextReset(batch->round);
 	}
 	MemoryContextDelete(batch->round);

@@ -23,6 +23,7 @@
 #include "core/cache.h"
 #include "core/run_as.h"
 #include "journey/acts.h"
+#include "journey/pretend.h"
 
 /* Columns of the statement in load_acts(). */
 enum
@@ -274,8 +275,11 @@ jo_acts(int32 journey_id, int *n)
 const JoAct *
 jo_act_before(int32 journey_id, int64 seq)
 {
-	ActList    *list = hash_search(lists, &journey_id, HASH_FIND, NULL);
+	ActList    *list;
 
+	if (jo_pretence != NULL)
+		return jo_pretended_act(journey_id);
+	list = hash_search(lists, &journey_id, HASH_FIND, NULL);
 	if (list == NULL)
 		return NULL;
 	/* Nearly always it is the last one. */
@@ -308,8 +312,11 @@ jo_acts_may_have_missed(const JoEvent *event)
 const JoAct *
 jo_act_met(int32 journey_id, const JoEvent *event)
 {
-	ActList    *list = hash_search(lists, &journey_id, HASH_FIND, NULL);
+	ActList    *list;
 
+	if (jo_pretence != NULL)
+		return jo_pretended_act(journey_id);
+	list = hash_search(lists, &journey_id, HASH_FIND, NULL);
 	if (list == NULL)
 		return NULL;
 	if (list->acts[list->nacts - 1].state == JO_JOURNEY_ARCHIVED)
@@ -363,7 +370,7 @@ jo_act_after(int32 journey_id, int64 seq)
 	ActList    *list = hash_search(lists, &journey_id, HASH_FIND, NULL);
 	const JoAct *next = NULL;
 
-	if (list == NULL)
+	if (list == NULL || jo_pretence != NULL)
 		return NULL;
 	for (int i = list->nacts - 1; i >= 0 && list->acts[i].seq > seq; i--)
 		if (concerns_people(&list->acts[i]))

@@ -30,6 +30,7 @@
 #include "core/errors.h"
 #include "core/run_as.h"
 #include "journey/acts.h"
+#include "journey/pretend.h"
 #include "journey/reader.h"
 
 typedef struct CachedJourney
@@ -332,6 +333,8 @@ jo_graph(int32 journey_id, int32 version)
 	CachedGraph key = {0};
 	JoGraph    *graph = NULL;
 
+	if (jo_pretence != NULL)
+		return jo_pretended_graph(journey_id);
 	key.key.journey_id = journey_id;
 	key.key.version = version;
 	cached = hash_search(graphs, &key.key, HASH_FIND, NULL);
@@ -360,6 +363,8 @@ jo_journey_id(const char *name)
 	CachedJourney *journey;
 	int32		result = 0;
 
+	if (jo_pretence != NULL)
+		return jo_pretended_id(name);
 	hash_seq_init(&scan, journeys);
 	while ((journey = hash_seq_search(&scan)) != NULL)
 	{
@@ -432,8 +437,8 @@ span_of(const CachedEvent *event, int64 seq)
 	return low;
 }
 
-static int
-compare_graphs(const ListCell *a, const ListCell *b)
+int
+jo_compare_graphs(const ListCell *a, const ListCell *b)
 {
 	const JoGraph *left = lfirst(a);
 	const JoGraph *right = lfirst(b);
@@ -467,7 +472,7 @@ collect_graphs(const CachedEvent *name, const JoEvent *event)
 			continue;
 		result = lappend(result, graph);
 	}
-	list_sort(result, compare_graphs);
+	list_sort(result, jo_compare_graphs);
 	return result;
 }
 
@@ -477,6 +482,8 @@ jo_graphs_entered_by(const JoEvent *event)
 	CachedEvent *name = hash_search(events, &event->name, HASH_FIND, NULL);
 	int			span;
 
+	if (jo_pretence != NULL)
+		return jo_pretended_entered_by(event->name);
 	if (name == NULL)
 		return NIL;
 	if (jo_acts_may_have_missed(event))
@@ -493,6 +500,35 @@ jo_graphs_entered_by(const JoEvent *event)
 		MemoryContextSwitchTo(caller);
 	}
 	return name->graphs[span];
+}
+
+List *
+jo_live_graphs(void)
+{
+	HASH_SEQ_STATUS scan;
+	CachedJourney *journey;
+	List	   *ids = NIL;
+	List	   *result = NIL;
+	ListCell   *cell;
+
+	/* Compiling may read: not while the table is scanned. */
+	hash_seq_init(&scan, journeys);
+	while ((journey = hash_seq_search(&scan)) != NULL)
+		ids = lappend_int(ids, journey->journey_id);
+	foreach(cell, ids)
+	{
+		const JoAct *act = jo_act_before(lfirst_int(cell), PG_INT64_MAX);
+		JoGraph    *graph;
+
+		if (act == NULL || act->is_stopped ||
+			act->state == JO_JOURNEY_ARCHIVED)
+			continue;
+		graph = jo_graph(lfirst_int(cell), act->version);
+		if (graph != NULL)
+			result = lappend(result, graph);
+	}
+	list_free(ids);
+	return result;
 }
 
 void

@@ -321,6 +321,13 @@ extern JoGraph *jo_graph(int32 journey_id, int32 version);
  */
 extern List *jo_graphs_entered_by(const JoEvent *event);
 
+/* Order by priority, highest first, then journey_id: a list_sort() function. */
+extern int	jo_compare_graphs(const ListCell *a, const ListCell *b);
+
+/* The version published last of every journey that is neither stopped nor
+ * archived; list in CurrentMemoryContext of graphs owned by the cache. */
+extern List *jo_live_graphs(void);
+
 /* journey_id of a name, 0 when there is none. */
 extern int32 jo_journey_id(const char *name);
 

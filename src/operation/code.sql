@@ -189,3 +189,52 @@ REVOKE ALL ON FUNCTION journey_orch.maintain() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION journey_orch.maintain() TO journey_orch_operator;
 COMMENT ON FUNCTION journey_orch.maintain() IS
 'One round of upkeep, without waiting for anybody: leaves full segments of the lanes'' cursors and timers, and truncates what earlier rounds left. One row per act; none when there was nothing to do.';
+
+CREATE OR REPLACE FUNCTION journey_orch.simulate(
+  journey text,
+  version integer DEFAULT NULL,
+  customers text[] DEFAULT NULL,
+  virtual_customers integer DEFAULT NULL,
+  customer_sql text DEFAULT NULL,
+  events jsonb DEFAULT NULL,
+  events_sql text DEFAULT NULL,
+  since timestamptz DEFAULT NULL,
+  until timestamptz DEFAULT NULL,
+  seed bigint DEFAULT 0,
+  others boolean DEFAULT false,
+  max_rows integer DEFAULT 1000000)
+RETURNS TABLE (at timestamptz, customer text, of_journey text, of_version integer, key text, enrollment_id uuid,
+  visit integer, outcome text, from_step text, to_step text, reason text, event text, due_at timestamptz,
+  channel text, template text, subject text, body text, arm text, value numeric, currency text,
+  context jsonb, decision jsonb)
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_simulate';
+REVOKE ALL ON FUNCTION journey_orch.simulate(text, integer, text[], integer, text, jsonb, text, timestamptz, timestamptz, bigint, boolean, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.simulate(text, integer, text[], integer, text, jsonb, text, timestamptz, timestamptz, bigint, boolean, integer) TO journey_orch_author, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.simulate(text, integer, text[], integer, text, jsonb, text, timestamptz, timestamptz, bigint, boolean, integer) IS
+'What a version of a journey (the one published last, of a draft the newest) would do: the engine run over chosen customers, virtual ones or the event log, with nothing written. One row per row of the step log, and one per message ("message") and per call not executed ("called"), in order of customer.';
+
+CREATE OR REPLACE FUNCTION journey_orch.simulate_definition(
+  definition jsonb,
+  customers text[] DEFAULT NULL,
+  virtual_customers integer DEFAULT NULL,
+  customer_sql text DEFAULT NULL,
+  events jsonb DEFAULT NULL,
+  events_sql text DEFAULT NULL,
+  since timestamptz DEFAULT NULL,
+  until timestamptz DEFAULT NULL,
+  seed bigint DEFAULT 0,
+  others boolean DEFAULT false,
+  max_rows integer DEFAULT 1000000)
+RETURNS TABLE (at timestamptz, customer text, of_journey text, of_version integer, key text, enrollment_id uuid,
+  visit integer, outcome text, from_step text, to_step text, reason text, event text, due_at timestamptz,
+  channel text, template text, subject text, body text, arm text, value numeric, currency text,
+  context jsonb, decision jsonb)
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_simulate_definition';
+REVOKE ALL ON FUNCTION journey_orch.simulate_definition(jsonb, text[], integer, text, jsonb, text, timestamptz, timestamptz, bigint, boolean, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.simulate_definition(jsonb, text[], integer, text, jsonb, text, timestamptz, timestamptz, bigint, boolean, integer) TO journey_orch_author, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.simulate_definition(jsonb, text[], integer, text, jsonb, text, timestamptz, timestamptz, bigint, boolean, integer) IS
+'The same of a definition that is not stored.';
