@@ -18,7 +18,7 @@ export PG_CONFIG
 
 # These targets start from nothing: they install what is missing and call make
 # again for the build.  All others are PGXS's, whose own "check" we replace.
-OURS = check check-lint check-regress check-isolation check-pgtap check-tap installcheck model \
+OURS = check check-lint check-regress check-isolation check-pgtap check-tap installcheck model model-simulated \
        indent check-indent typedefs demo demo-stop bench dist help
 NO_INSTALLCHECK = 1
 ifneq ($(filter-out $(OURS),$(or $(MAKECMDGOALS),all)),)
@@ -70,6 +70,10 @@ installcheck:
 model:
 	@test/model/run.sh
 
+# simulate() against what really happened, on HISTORIES (1,000) of them.
+model-simulated:
+	@PLAYER=simulated.py HISTORIES=$${HISTORIES:-1000} test/model/run.sh
+
 # The layout of the C sources, by pg_bsd_indent.
 indent:
 	@scripts/indent
@@ -96,7 +100,8 @@ help:
 	@echo "check              every test, with servers of its own; check-lint, check-regress,"
 	@echo "                   check-isolation, check-pgtap, check-tap are its parts"
 	@echo "installcheck       regress and isolation against what is installed"
-	@echo "model              10,000 random histories against a model of the language"
+	@echo "model              10,000 random histories against a model of the language;"
+	@echo "                   model-simulated: 1,000 of them against simulate()"
 	@echo "indent             lay out the C sources; check-indent only looks"
 	@echo "bench              measure, one line a measure"
 	@echo "dist               the zip for PGXN"

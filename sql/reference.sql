@@ -114,6 +114,17 @@ SELECT journey_orch.run_here() > 0 AS moved;
 SELECT customer_id, state, exit_reason FROM journey_orch.enrollment_status WHERE customer_id = '1' ORDER BY state;
 ROLLBACK;
 
+SELECT at, customer, outcome, from_step, reason, subject
+FROM journey_orch.simulate('after_sale', customers => '{1,2}', since => '2026-05-01 09:00+00', events => $$[
+  {"event": "order_placed", "payload": {"amount": 20}},
+  {"event": "order_placed", "customer": "2", "after": "3 days", "payload": {"amount": 50}}]$$);
+
+SELECT outcome, reason, count(*)
+FROM journey_orch.simulate_definition('{"journey": "coin", "entry": {"on": "toss"}, "start": "side", "steps": {
+  "side": {"split": {"arms": {"head": 50, "tail": 50}}, "next": {"head": "won", "tail": "lost"}},
+  "won": {"exit": "won"}, "lost": {"exit": "lost"}}}', virtual_customers => 100, events => '[{"event": "toss"}]')
+WHERE outcome = 'ended' GROUP BY 1, 2 ORDER BY 2;
+
 SELECT journey_orch.settle();
 
 SELECT journey_orch.start_worker() > 0 AS has_workers;

@@ -32,12 +32,19 @@ typedef struct JoSink
 	void		(*write_position) (JoBatch *batch);
 	/* Replace stored runs of the member by what the sink knows better. */
 	void		(*overlay_runs) (JoBatch *batch, JoMember *member);
-	/* Take an attempt of the run's (NULL: it has ended) instead of the outbox;
-	 * may give it another message_id.  NULL: collect it in batch->attempts. */
+
+	/*
+	 * Take an attempt of the run's (NULL: it has ended) instead of the
+	 * outbox; may give it another message_id.  NULL: collect it in
+	 * batch->attempts.
+	 */
 	void		(*take_attempt) (JoBatch *batch, JoMember *member, JoRun *run,
 								 JoAttempt *attempt);
-	/* What is collected so far may be taken after each round.  NULL: at the
-	 * end. */
+
+	/*
+	 * What is collected so far may be taken after each round.  NULL: at the
+	 * end.
+	 */
 	void		(*end_round) (JoBatch *batch);
 } JoSink;
 

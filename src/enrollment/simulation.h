@@ -12,7 +12,8 @@
 typedef struct JoSubject
 {
 	JoCustomer	profile;		/* loaded, or invented */
-	List	   *events;			/* of JoEvent *, in order; jo_subject_add_event */
+	List	   *events;			/* of JoEvent *, in order;
+								 * jo_subject_add_event */
 } JoSubject;
 
 /* One row of the result: pointers are good during the call only. */

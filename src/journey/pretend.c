@@ -103,17 +103,23 @@ jo_pretence_add_live(JoPretence *pretence)
 		jo_pretence_add(pretence, lfirst(cell), true);
 }
 
-/* Add the journey of this name if it is live. */
+/* Add the journey of this name as it is published; a draft's newest version. */
 static void
 add_by_name(JoPretence *pretence, const char *name)
 {
-	int32		journey_id = jo_journey_id(name);
-	const JoAct *act = jo_act_before(journey_id, PG_INT64_MAX);
+	JoStoredJourney journey;
+	const JoAct *act;
 	JoGraph    *graph;
 
-	if (act == NULL || act->is_stopped || act->state == JO_JOURNEY_ARCHIVED)
+	if (!jo_find_journey(name, &journey) ||
+		has_journey(pretence, journey.journey_id))
 		return;
-	graph = jo_graph(journey_id, act->version);
+	act = jo_act_before(journey.journey_id, PG_INT64_MAX);
+	if (act != NULL &&
+		(act->is_stopped || act->state == JO_JOURNEY_ARCHIVED))
+		return;
+	graph = jo_graph(journey.journey_id,
+					 act != NULL ? act->version : journey.newest);
 	if (graph != NULL)
 		jo_pretence_add(pretence, graph, false);
 }

@@ -25,7 +25,8 @@ extern void jo_pretence_add(JoPretence *pretence, JoGraph *graph,
  */
 extern void jo_pretence_add_live(JoPretence *pretence);
 
-/* Add what the enter steps of its journeys name, and so on: for commands. */
+/* Add what the enter steps of its journeys name, and so on, for commands: as
+ * published, and of a draft the newest version. */
 extern void jo_pretence_add_entered(JoPretence *pretence);
 
 /*

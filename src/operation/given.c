@@ -36,7 +36,7 @@ refuse(const Element *element, const char *fault)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("element %d of \"%s\" %s", element->number,
+			 errmsg("element %d of \"%s\" %s", element->number + 1,
 					element->argument, fault),
 			 errhint("An element is such as {\"event\": \"order_placed\", \"after\": \"2 days\", \"payload\": {\"amount\": 20}}.")));
 }

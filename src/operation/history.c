@@ -132,7 +132,7 @@ jo_history_next(JoHistory *history, int n)
 	{
 		bool		isnull;
 		char	   *customer_id =
-			TextDatumGetCString(column(history, COLUMN_CUSTOMER, &isnull));
+		TextDatumGetCString(column(history, COLUMN_CUSTOMER, &isnull));
 		JoEvent    *event;
 
 		if (subject == NULL ||

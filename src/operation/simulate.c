@@ -279,7 +279,7 @@ static void
 read_people(FunctionCallInfo fcinfo, int first, JoPopulation *population)
 {
 	bool		has_events = !PG_ARGISNULL(first + ARG_EVENTS) ||
-		!PG_ARGISNULL(first + ARG_EVENTS_SQL);
+	!PG_ARGISNULL(first + ARG_EVENTS_SQL);
 	bool		is_virtual = !PG_ARGISNULL(first + ARG_VIRTUAL_CUSTOMERS);
 
 	read_customers(fcinfo, first + ARG_CUSTOMERS, population);

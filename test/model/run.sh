@@ -2,7 +2,8 @@
 # test/model/run.sh: play HISTORIES histories from FIRST on in the engine and in
 # the model, on a private server; SEED=n plays history n and shrinks it.
 #
-# make model runs this.  The table at the end says what was covered; the exit
+# make model runs this; make model-simulated, with PLAYER=simulated.py, plays in
+# the engine and in simulate().  The table at the end says what was covered; the exit
 # status is 1 when a history differs.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/private.sh"
@@ -25,5 +26,5 @@ mkdir -p "$work/model"
 cp "$top"/test/model/*.py "$work/model/"
 chmod -R a+rX "$work/model"
 server_start model "$top/test/regress.conf"
-as_user python3 "$work/model/runner.py" --first "${FIRST:-0}" \
+as_user python3 "$work/model/${PLAYER:-runner.py}" --first "${FIRST:-0}" \
 	--histories "${HISTORIES:-10000}" --shrink "${SHRINK:-3}"

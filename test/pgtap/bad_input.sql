@@ -49,6 +49,7 @@ INSERT INTO good_call VALUES
   ('enter', '''j'', ''1''', true), ('leave', '''j'', ''1''', true), ('command_status', '1', false),
   ('approve', 'gen_random_uuid(), ''yes''', true), ('approve_many', '''{}'', ''yes''', true),
   ('run', '', true), ('run_here', '', true), ('settle', '', false), ('start_worker', '', false), ('stop_worker', '', false),
+  ('simulate', '''j''', false), ('simulate_definition', $$'{"journey": "k", "entry": {"on": "x"}, "start": "a", "steps": {"a": {"exit": "done"}}}'$$, false),
   ('health', '', false), ('verify', '', false), ('maintain', '', false);
 
 INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
@@ -215,6 +216,28 @@ INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('approve', 'NULL, ''yes''', '22004', '"enrollment_id"', false), ('approve', 'gen_random_uuid(), NULL', '22004', '"decision"', false), ('approve', 'gen_random_uuid(), ''yes''', '42704', 'asks nobody', true), ('approve', '''x'', ''yes''', '22P02', 'uuid', false),
   ('approve', 'gen_random_uuid(), ''yes'', repeat(''n'', 10001)', '22023', '"note".* 10000', false),
   ('approve_many', 'NULL, ''yes''', '22004', '"enrollment_ids"', false), ('approve_many', '''{}'', NULL', '22004', '"decision"', false), ('approve_many', '''{NULL}'', ''yes''', '22004', 'contain NULL', false), ('approve_many', 'ARRAY[gen_random_uuid()], ''yes''', '42704', 'asks nobody', true),
+  ('simulate', 'NULL', '22004', '"journey"', false), ('simulate', '''nope''', '42704', '"nope"', true), ('simulate', '''j'', 0', '22023', 'version 0', true), ('simulate', '''j'', 7', '42704', 'version 7', false),
+  ('simulate', '''j'', customers => ''{NULL}'', events => ''[]''', '22004', '"customers"', false), ('simulate', '''j'', customers => ''{1,2,1}'', events => ''[]''', '22023', '"1" comes twice', true),
+  ('simulate', '''j'', customers => ''{1}'', virtual_customers => 1', '22023', 'together', true), ('simulate', '''j'', virtual_customers => 0, events => ''[]''', '22023', '"virtual_customers"', true),
+  ('simulate', '''j'', virtual_customers => 1', '22023', 'need events', true), ('simulate', '''j'', customer_sql => ''event''', '22023', '"customer_sql"', true), ('simulate', '''j'', events => ''[]''', '22023', 'events need customers', true),
+  ('simulate', '''j'', virtual_customers => 1, events => ''[]'', customer_sql => ''nope(1)''', '42883', 'nope', true), ('simulate', '''j'', virtual_customers => 1, events => ''[]'', customer_sql => ''customer''', '42703|JO002', 'customer', false),
+  ('simulate', '''j'', virtual_customers => 1, events => ''[]'', customer_sql => ''1''', '42804', 'jsonb', false), ('simulate', '''j'', virtual_customers => 1, events => ''[]'', customer_sql => $$''[]''::jsonb$$', '22023', 'no JSON object for customer 1', true),
+  ('simulate', '''j'', virtual_customers => 1, events => ''[]'', customer_sql => $$jsonb_build_object(''id'', 1 / ((event->>''n'')::int - 1))$$', '22012', '"customer_sql" raised for customer 1: division by zero', false),
+  ('simulate', '''j'', virtual_customers => 2, events_sql => $$to_jsonb((event->>''n'')::int / 0)$$', '22012', '"events_sql" raised for customer 1', false), ('simulate', '''j'', virtual_customers => 2, events_sql => $$to_jsonb(1)$$', '22023', '"events_sql" must be a JSON array', true),
+  ('simulate', '''j'', virtual_customers => 1, events_sql => $$to_jsonb(now())$$', 'JO002', 'now', true), ('simulate', '''j'', virtual_customers => 1, events_sql => ''1; DROP TABLE customer''', '42601|JO002', '.', false),
+  ('simulate', '''j'', customers => ''{1}'', events => ''{}''', '22023', '"events" must be a JSON array', true), ('simulate', '''j'', customers => ''{1}'', events => ''[1]''', '22023', 'element 1 of "events" is no object', true),
+  ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": "x"}, {}]''', '22023', 'element 2 .*neither', true), ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": 1}]''', '22023', 'element 1 .*"event" that is no string', true),
+  ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": "$enter"}]''', '22023', '"\$enter"', true), ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": "x", "enter": {}}]''', '22023', 'both "event" and "enter"', true),
+  ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": "x", "payload": []}]''', '22023', '"payload" that is no object', true), ('simulate', '''j'', customers => ''{1}'', events => ''[{"enter": {}, "payload": {}}]''', '22023', 'does not take', true),
+  ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": "x", "afer": "1 day"}]''', '22023', 'unknown member "afer"', true), ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": "x", "at": "2026-01-02", "after": "1 day"}]''', '22023', 'both "at" and "after"', true),
+  ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": "x", "at": "soon"}]''', '22007', 'soon', false), ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": "x", "after": "soon"}]''', '22007', 'soon', false),
+  ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": "x", "after": "-1 day"}]''', '22023', 'not between', true), ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": "x", "after": "2 years"}]''', '22023', 'not between', true),
+  ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": "x", "after": "9999999 years"}]''', '22008', 'out of range', false), ('simulate', '''j'', customers => ''{1}'', events => ''[]'', since => ''-infinity''', '22023', '"since" must be finite', true),
+  ('simulate', '''j'', until => ''infinity''', '22023', '"until"', true), ('simulate', '''j'', until => ''294000-01-01''', '22023', '"until"', true), ('simulate', '''j'', since => ''2026-01-02'', until => ''2026-01-01''', '22023', '"since"', true),
+  ('simulate', '''j'', since => ''soon''', '22007', 'soon', false), ('simulate', '''j'', customers => ''{1}'', events => ''[]'', since => ''293900-01-01''', '22023', '"until"', true),
+  ('simulate', '''j'', seed => NULL', '22004', '"seed"', false), ('simulate', '''j'', others => NULL', '22004', '"others"', false), ('simulate', '''j'', max_rows => NULL', '22004', '"max_rows"', false), ('simulate', '''j'', max_rows => 0', '22023', '"max_rows"', true),
+  ('simulate', '''j'', max_rows => 1, virtual_customers => 9, events => ''[{"enter": {}}]''', '54000', 'more than 1 rows', true),
+  ('simulate_definition', 'NULL', '22004', '"definition"', false), ('simulate_definition', '''{}''', 'JO001', 'errors?', true), ('simulate_definition', '''1''', 'JO001', 'error', true), ('simulate_definition', '''{"journey": "j"}''', 'JO001', '"j"', true),
   ('verify', 'NULL', '22004', 'NULL', true), ('verify', '''nope''', '22023', '"nope"', true), ('verify', '''''', '22023', '""', true);
 
 BEGIN;

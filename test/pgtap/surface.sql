@@ -109,6 +109,8 @@ INSERT INTO contract VALUES
   ('stop_worker', '{}'),
   ('run', '{until,max_batches}'),
   ('run_here', '{until}'),
+  ('simulate', '{journey,version,customers,virtual_customers,customer_sql,events,events_sql,since,until,seed,others,max_rows}'),
+  ('simulate_definition', '{definition,customers,virtual_customers,customer_sql,events,events_sql,since,until,seed,others,max_rows}'),
   ('clock', '{}'),
   ('set_clock', '{at,force}'),
   ('advance_clock', '{by,force}'),
