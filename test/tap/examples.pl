@@ -20,7 +20,7 @@ use Test::More;
 my $tree = $ENV{JO_TREE} // '.';
 # Each example with its second length of a step, and how many people it has.
 my @examples = (
-	[ 'retail_acquisition', '4 hours', 13 ],
+	[ 'retail_acquisition', '12 hours', 13 ],
 	[ 'saas_onboarding', '1 hour', 9 ],
 	[ 'financial_cross_sell', '1 week', 13 ],
 );
