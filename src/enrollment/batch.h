@@ -87,6 +87,7 @@ struct JoRun
 	bool		is_holdout;		/* runs without its sends ... */
 	bool		is_global_holdout;	/* ... because of the global one; those
 									 * about exempt topics are sent */
+	bool		was_absent;		/* the customer, at its entry */
 	bool		is_restarted;	/* its wait or delay begins anew, also in a
 								 * pause */
 	bool		has_messages;

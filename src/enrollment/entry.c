@@ -149,6 +149,7 @@ jo_entry_start(JoBatch *batch, JoMember *member, const JoGraph *graph,
 	run->event_id = event->seq;
 	run->context = context != NULL ? context : jo_jsonb_empty();
 	hold_out(run, event);
+	run->was_absent = batch->has_binding && !member->profile.exists;
 	jo_member_enter_run(member, run);
 	jo_run_bind_acts(run);
 	jo_run_enter(batch, run);

@@ -133,13 +133,12 @@ jo_run_error(const JoRun *run)
 		run->member->profile.error;
 }
 
-/* Does a run have to end because its customer's row is gone? */
+/* Does a run have to end because its customer's row, which it had, is gone? */
 bool
 jo_customer_is_missed(const JoBatch *batch, const JoRun *run)
 {
 	return batch->has_binding && !run->member->profile.exists &&
-		!run->graph->survives_customer &&
-		!run->graph->enters_without_customer;
+		!run->graph->survives_customer && !run->was_absent;
 }
 
 /* Offer the input to one run, which is at rest; adds to "tasks". */

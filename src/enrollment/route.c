@@ -39,6 +39,7 @@ typedef struct Stand
 	const JoGraph *graph;
 	int			step;
 	JoEnrollmentState state;
+	bool		was_absent;
 	bool		concerns_all;
 	bool		concerns_reported;	/* the run whose message it reports */
 	List	   *keys;			/* of EventKey *: runs with one of these */
@@ -190,6 +191,7 @@ make_stand(JoBatch *batch, const JoRun *run)
 	stand->graph = graph;
 	stand->step = run->step;
 	stand->state = run->state;
+	stand->was_absent = run->was_absent;
 	stand->next = member->route->stands;
 	member->route->stands = stand;
 	if (run->state == JO_ENROLLMENT_ENDED && jo_run_error(run) != NULL)
@@ -230,7 +232,7 @@ static bool
 stands_like(const Stand *stand, const JoRun *run)
 {
 	return stand->graph == run->graph && stand->step == run->step &&
-		stand->state == run->state;
+		stand->state == run->state && stand->was_absent == run->was_absent;
 }
 
 /* The stand of a run; "last" is the one of the run before, or NULL. */

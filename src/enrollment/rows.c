@@ -123,6 +123,7 @@ jo_run_from_row(JoMember *member, TupleTableSlot *slot)
 	run->visit = DatumGetInt32(values[RUN_VISIT]);
 	run->is_holdout = DatumGetBool(values[RUN_IS_HOLDOUT]);
 	run->is_global_holdout = DatumGetBool(values[RUN_IS_GLOBAL_HOLDOUT]);
+	run->was_absent = DatumGetBool(values[RUN_WAS_ABSENT]);
 	run->has_messages = DatumGetBool(values[RUN_HAS_MESSAGES]);
 	run->state = jo_enrollment_state_of(get_text(slot, RUN_STATE));
 	run->step_name = get_text(slot, RUN_STEP);
@@ -173,6 +174,7 @@ jo_run_to_row(int lane, const JoRun *run, Datum *values, bool *isnull)
 	values[RUN_LANE] = Int16GetDatum(lane);
 	values[RUN_IS_HOLDOUT] = BoolGetDatum(run->is_holdout);
 	values[RUN_IS_GLOBAL_HOLDOUT] = BoolGetDatum(run->is_global_holdout);
+	values[RUN_WAS_ABSENT] = BoolGetDatum(run->was_absent);
 	values[RUN_HAS_MESSAGES] = BoolGetDatum(run->has_messages);
 	put_text(values, isnull, RUN_STATE, jo_enrollment_state_name(run->state));
 	put_text(values, isnull, RUN_STEP, run->step_name);

@@ -21,6 +21,7 @@ CREATE TABLE journey_orch.enrollment
   lane           smallint NOT NULL,
   is_holdout     boolean NOT NULL,           -- runs without its sends
   is_global_holdout boolean NOT NULL,        -- because of the global one: exempt topics are sent
+  was_absent     boolean NOT NULL,           -- the customer had no row at the entry
   has_messages   boolean NOT NULL,           -- a message may still be unclaimed
   state          text NOT NULL,
   step           text COLLATE "C" NOT NULL,

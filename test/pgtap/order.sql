@@ -33,7 +33,7 @@ $$;
 CREATE FUNCTION entries(name text) RETURNS bigint LANGUAGE sql AS
   $$SELECT count(*) FROM step_log JOIN journey USING (journey_id) WHERE journey.name = entries.name AND outcome = 'entered'$$;
 
-SELECT plan(53);
+SELECT plan(55);
 SELECT bind_customer('customer', 'id') \gset _
 SELECT set_channel('email', 'customer.id') \gset _
 SELECT set_template('t', 'email', 'Hello') \gset _
@@ -198,6 +198,8 @@ CALL run();
 SELECT is(trail('there_refuse_exit', 'd'), 'entered w, ended customer_deleted', 'a deleted customer''s run exits');
 SELECT is(trail('there_refuse_continue', 'd'), 'entered w, advanced x, advanced branch 1, ended unknown', 'or continues');
 SELECT is(trail('there_refuse_exit', 'nobody'), 'refused customer_absent', 'an absent customer is refused');
+SELECT is(trail('there_enter_exit', 'd'), 'entered w, ended customer_deleted', 'a row that was there is missed, also where one may be absent');
+SELECT is(trail('there_enter_exit', 'nobody'), 'entered w, advanced x, advanced branch 1, ended unknown', 'one that was not there is not');
 SELECT is(trail('there_enter_continue', 'nobody'), 'entered w, advanced x, advanced branch 1, ended unknown', 'or enters');
 
 -- Value and currency of a conversion are each recorded where they are given
