@@ -196,6 +196,35 @@ SELECT * FROM maintain() WHERE family IS NULL;
 CALL run();
 SELECT * FROM laws;
 
+-- what is over long ago goes: keys, commands that were answered, questions that nobody can answer; what is open stays
+SET client_min_messages = warning;
+SELECT define('{"journey": "ask", "entry": {"api": true, "reentry": {"policy": "any"}}, "start": "ask", "steps": {
+  "ask": {"approve": {"question": "?"}, "next": {"yes": "done", "no": "done"}}, "done": {"exit": "done"}}}');
+SELECT count(*) FROM publish('ask');
+SELECT count(enter('ask', id, key => id, idempotency_key => id)) FROM customer WHERE id <> '1' AND id::int <= 200;
+CALL run();
+SELECT count(approve(enrollment_id, 'yes')) FROM approval WHERE customer_id::int <= 100;
+CALL run();
+SELECT enter('ask', '1', key => 'pending', idempotency_key => 'pending') AS pending \gset
+UPDATE command SET recorded_at = recorded_at - interval '31 days';
+UPDATE idempotency SET created_at = created_at - interval '8 days' WHERE key <> 'pending';
+UPDATE approval_request SET asked_at = asked_at - interval '31 days';
+SELECT (SELECT count(*) FROM command) AS commands, (SELECT count(*) FROM command_outcome) AS outcomes,
+       (SELECT count(*) FROM approval_request) AS questions, (SELECT count(*) FROM idempotency) AS keys;
+SELECT act, detail FROM maintain() WHERE act = 'pruned' ORDER BY detail COLLATE "C";
+SELECT (SELECT count(*) FROM command) AS commands, (SELECT count(*) FROM command_outcome) AS outcomes,
+       (SELECT count(*) FROM approval_request) AS questions, (SELECT count(*) FROM approval) AS open, (SELECT count(*) FROM idempotency) AS keys;
+SELECT act FROM maintain() WHERE act = 'pruned';
+CALL run();
+SELECT status FROM command_status(:pending);
+/* an answer is kept as long as a key */
+SET journey_orch.idempotency_horizon = '32d';
+SELECT act FROM maintain() WHERE act = 'pruned';
+RESET journey_orch.idempotency_horizon;
+SELECT act, detail FROM maintain() WHERE act = 'pruned';
+SELECT * FROM laws;
+RESET client_min_messages;
+
 -- who may, and when
 SELECT grantee FROM information_schema.routine_privileges
 WHERE routine_schema = 'journey_orch' AND routine_name = 'maintain' AND grantee <> current_user;

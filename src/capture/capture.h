@@ -127,6 +127,9 @@ extern void jo_event_writer_end(JoEventWriter *writer);
 extern bool jo_idempotency_claim(const char *name, const char *key,
 								 const StringInfo body, int64 *event_id);
 
+/* Setting journey_orch.idempotency_horizon, in seconds. */
+extern int	jo_idempotency_horizon;
+
 /*
  * Called with the bit set of lanes that got events in this transaction, after
  * commit: set by the worker room (rings latches through shared memory).  NULL:

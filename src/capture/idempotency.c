@@ -25,6 +25,7 @@
 #include "capture/internal.h"
 #include "core/errors.h"
 #include "core/run_as.h"
+#include "core/upkeep.h"
 
 #define CLAIM \
 	"INSERT INTO journey_orch.idempotency AS i (name, key, body_hash, event_id, created_at)" \
@@ -37,7 +38,7 @@
 	"SELECT body_hash, event_id FROM journey_orch.idempotency" \
 	" WHERE name = $1 AND key = $2"
 
-static int	idempotency_horizon = 7 * 24 * 60 * 60;
+int			jo_idempotency_horizon = 7 * 24 * 60 * 60;
 
 /* Prepared once a backend. */
 static SPIPlanPtr claim_plan = NULL;
@@ -113,7 +114,7 @@ jo_idempotency_claim(const char *name, const char *key, const StringInfo body,
 	values[2] = PointerGetDatum(hash_of(body));
 	values[3] = Int64GetDatum(*event_id);
 	values[4] = TimestampTzGetDatum(now);
-	values[5] = TimestampTzGetDatum(now - idempotency_horizon * USECS_PER_SEC);
+	values[5] = TimestampTzGetDatum(now - jo_idempotency_horizon * USECS_PER_SEC);
 
 	jo_run_as_extension(&run_as);
 	SPI_connect();
@@ -130,13 +131,29 @@ jo_idempotency_claim(const char *name, const char *key, const StringInfo body,
 	return is_new;
 }
 
+/* JoPrune: keys that count as unused; not one that somebody takes anew now. */
+static int64
+prune(void)
+{
+	return jo_prune_rows("DELETE FROM journey_orch.idempotency"
+						 " WHERE ctid = ANY(ARRAY(SELECT ctid"
+						 "  FROM journey_orch.idempotency WHERE created_at < $1"
+						 "  ORDER BY created_at LIMIT 10000"
+						 "  FOR UPDATE SKIP LOCKED))",
+						 GetCurrentTimestamp() -
+						 jo_idempotency_horizon * USECS_PER_SEC);
+}
+
+static const JoPrune key_prune = {"idempotency", prune};
+
 void
 jo_idempotency_init(void)
 {
+	jo_prune_register(&key_prune);
 	DefineCustomIntVariable("journey_orch.idempotency_horizon",
 							"Sets how long an idempotency key is remembered.",
 							"A repeated key within this time returns the first event; after it the key is new.",
-							&idempotency_horizon,
+							&jo_idempotency_horizon,
 							7 * 24 * 60 * 60, 60, INT_MAX / 2,
 							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 }

@@ -98,4 +98,5 @@ CREATE TABLE journey_orch.idempotency
   created_at timestamptz NOT NULL,           -- real time
   CONSTRAINT idempotency_pkey PRIMARY KEY (name, key)
 );
+CREATE INDEX idempotency_created_at ON journey_orch.idempotency (created_at);
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.idempotency', '');

@@ -22,7 +22,9 @@
 
 #include "access/xact.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "storage/lmgr.h"
@@ -245,6 +247,24 @@ maintain_lanes(void)
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return !is_drained || !is_reclaimed;
+}
+
+int64
+jo_prune_rows(const char *sql, TimestampTz before)
+{
+	Oid			types[] = {TIMESTAMPTZOID};
+	Datum		values[] = {TimestampTzGetDatum(before)};
+	int64		n;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	if (SPI_execute_with_args(sql, 1, types, values, NULL, false,
+							  0) != SPI_OK_DELETE)
+		elog(ERROR, "could not prune: %s", sql);
+	n = SPI_processed;
+	SPI_finish();
+	PopActiveSnapshot();
+	return n;
 }
 
 static void

@@ -40,6 +40,15 @@ typedef struct JoPrune
 
 extern void jo_prune_register(const JoPrune *prune);
 
+/* What is over is kept so long, unless a setting of its own says otherwise. */
+#define JO_PRUNE_AFTER (30 * USECS_PER_DAY)
+
+/*
+ * For JoPrune.run: execute a DELETE whose $1 is the instant before which rows
+ * go; returns how many went.
+ */
+extern int64 jo_prune_rows(const char *sql, TimestampTz before);
+
 /*
  * Do what upkeep is possible now, in the current transaction, which must be
  * READ COMMITTED and should end soon: the lanes it worked on are held until

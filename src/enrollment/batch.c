@@ -256,4 +256,5 @@ jo_enrollment_init(void)
 	jo_timer_upkeep_init();
 	jo_trial_init();
 	jo_fan_out_init();
+	jo_prune_init();
 }

@@ -539,24 +539,15 @@ jo_fan_out_ring(void)
 	jo_event_append(&event, 1);
 }
 
-/* JoPrune: what ended 30 days ago. */
+/* JoPrune: what ended long ago. */
 static int64
 prune(void)
 {
-	int64		n;
-
-	PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
-	if (SPI_execute("DELETE FROM journey_orch.fan_out"
-					" WHERE ctid = ANY(ARRAY(SELECT ctid"
-					"  FROM journey_orch.fan_out WHERE state <> 'running'"
-					"  AND changed_at < clock_timestamp() - interval '30 days'"
-					"  LIMIT 10000))", false, 0) != SPI_OK_DELETE)
-		elog(ERROR, "could not prune the fan-outs");
-	n = SPI_processed;
-	SPI_finish();
-	PopActiveSnapshot();
-	return n;
+	return jo_prune_rows("DELETE FROM journey_orch.fan_out"
+						 " WHERE ctid = ANY(ARRAY(SELECT ctid"
+						 "  FROM journey_orch.fan_out WHERE state <> 'running'"
+						 "  AND changed_at < $1 LIMIT 10000))",
+						 GetCurrentTimestamp() - JO_PRUNE_AFTER);
 }
 
 static const JoPrune fan_out_prune = {"fan_out", prune};

@@ -47,6 +47,9 @@ extern void jo_life_announce(const JoStoredJourney *journey, JoActKind kind,
 extern void jo_fan_out_ring(void);
 extern void jo_fan_out_init(void);
 
+/* prune.c */
+extern void jo_prune_init(void);
+
 /* people.c: live runs of a journey; "state" NULL: in any state. */
 extern int64 jo_people_inside(int32 journey_id, const char *state);
 

@@ -211,4 +211,5 @@ CREATE TABLE journey_orch.approval_request
   step          text COLLATE "C" NOT NULL
 );
 CREATE INDEX approval_request_enrollment_id ON journey_orch.approval_request (enrollment_id);
+CREATE INDEX approval_request_asked_at ON journey_orch.approval_request (asked_at);
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.approval_request', '');
