@@ -53,6 +53,47 @@ extern void jo_customer_load(JoCustomer *customers, int n, JoError **error);
 extern void jo_customer_invent(JoCustomer *customers, Jsonb *const *rows,
 							   int n);
 
+/* A page of customers, in an order that stays. */
+typedef struct JoCustomerPage
+{
+	int			n;
+	char	  **customer_ids;
+	char	   *position;		/* where the next one begins; NULL: that was
+								 * the last */
+} JoCustomerPage;
+
+/*
+ * Read the ids of at most "limit" customers after a position of an earlier
+ * page (NULL: the first), as the binding's owner, read-only, with the active
+ * snapshot.  Returns NULL, or the error and no customers.  Interrupts are
+ * raised.  There must be a binding.
+ */
+extern JoError *jo_customer_page(const char *position, int limit,
+								 JoCustomerPage *page);
+
+/* How changes of the bound relation's rows can be watched. */
+typedef struct JoCustomerRows
+{
+	Oid			relation;
+	char	   *new_id;			/* id_sql over NEW, and over OLD */
+	char	   *old_id;
+	Bitmapset  *id_columns;		/* that id_sql reads */
+	Bitmapset  *zone_columns;	/* that timezone_sql reads */
+} JoCustomerRows;
+
+/*
+ * False where they cannot: there is no binding, it is no table, or its owner
+ * does not own the table.  In CurrentMemoryContext.
+ */
+extern bool jo_customer_rows(JoCustomerRows *rows);
+
+/*
+ * Called in the transaction that has bound another relation, or the same one in
+ * another way.  Set by the room that watches it; NULL: nobody does.
+ */
+typedef void (*JoCustomerBound) (void);
+extern JoCustomerBound jo_customer_bound;
+
 extern void jo_audience_init(void);
 
 #endif							/* JO_AUDIENCE_H */

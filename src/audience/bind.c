@@ -33,6 +33,8 @@
 
 PG_FUNCTION_INFO_V1(journey_orch_bind_customer);
 
+JoCustomerBound jo_customer_bound = NULL;
+
 static void
 ensure_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 {
@@ -225,6 +227,8 @@ journey_orch_bind_customer(PG_FUNCTION_ARGS)
 		PG_RETURN_TEXT_P(cstring_to_text("unchanged"));
 
 	write_binding(&binding);
+	if (jo_customer_bound != NULL)
+		jo_customer_bound();
 	if (!exists)
 		PG_RETURN_TEXT_P(cstring_to_text("bound"));
 

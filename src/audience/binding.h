@@ -6,6 +6,8 @@
 #ifndef JO_BINDING_H
 #define JO_BINDING_H
 
+#include "audience/audience.h"
+
 typedef struct JoBinding
 {
 	Oid			relation;
@@ -51,5 +53,16 @@ extern char *jo_binding_statement(const JoBinding *binding, Oid *key_type);
  * CurrentMemoryContext; the caller has switched to the binding's owner.
  */
 extern char *jo_binding_invention(const JoBinding *binding);
+
+/*
+ * The statement that reads one page of ids, with columns id and key as text, in
+ * the order of the key.  Its parameters are $1, the last key before the page as
+ * text (without "goes_on": of type text too, and not used), and $2, a limit.
+ * Raises as above; the caller has switched to the binding's owner.
+ */
+extern char *jo_binding_page_statement(const JoBinding *binding, bool goes_on);
+
+/* For jo_customer_rows(), with the same conditions. */
+extern void jo_binding_rows(const JoBinding *binding, JoCustomerRows *rows);
 
 #endif							/* JO_BINDING_H */

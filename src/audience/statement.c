@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -33,6 +34,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/ruleutils.h"
 
 #include "audience/binding.h"
 #include "core/errors.h"
@@ -243,21 +245,36 @@ text_of(const char *sql)
 	return psprintf("(\n%s\n)::pg_catalog.text", sql);
 }
 
-char *
-jo_binding_statement(const JoBinding *binding, Oid *key_type)
+/* The bound relation; raises when it is gone.  The lock is kept. */
+static Relation
+open_relation(const JoBinding *binding)
 {
-	Relation	relation;
-	StringInfoData sql;
-	Node	   *id;
-	char	   *alias;
-	char	   *key;
+	Relation	relation = try_table_open(binding->relation, AccessShareLock);
 
-	relation = try_table_open(binding->relation, AccessShareLock);
 	if (relation == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the relation bound as customer does not exist any more"),
 				 errhint("Bind another one with journey_orch.bind_customer().")));
+	return relation;
+}
+
+/* Its name, qualified. */
+static char *
+name_of(Relation relation)
+{
+	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
+									  RelationGetRelationName(relation));
+}
+
+char *
+jo_binding_statement(const JoBinding *binding, Oid *key_type)
+{
+	Relation	relation = open_relation(binding);
+	StringInfoData sql;
+	Node	   *id;
+	char	   *alias;
+	char	   *key;
 
 	id = analyse_expression(relation, "id_sql", binding->id_sql);
 	if (!contain_var_clause(id))
@@ -286,9 +303,7 @@ jo_binding_statement(const JoBinding *binding, Oid *key_type)
 					 "WHERE %s OPERATOR(pg_catalog.=) jo_key.k",
 					 alias, text_of(binding->id_sql),
 					 text_of(binding->timezone_sql), text_of(binding->locale_sql),
-					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
-												RelationGetRelationName(relation)),
-					 alias, key);
+					 name_of(relation), alias, key);
 
 	/* postgres_fdw ships a comparison with an array, but no such join. */
 	if (relation->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
@@ -302,16 +317,10 @@ jo_binding_statement(const JoBinding *binding, Oid *key_type)
 char *
 jo_binding_invention(const JoBinding *binding)
 {
-	Relation	relation = try_table_open(binding->relation, AccessShareLock);
+	Relation	relation = open_relation(binding);
 	StringInfoData sql;
-	char	   *alias;
+	char	   *alias = choose_alias(relation);
 
-	if (relation == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the relation bound as customer does not exist any more"),
-				 errhint("Bind another one with journey_orch.bind_customer().")));
-	alias = choose_alias(relation);
 	initStringInfo(&sql);
 	appendStringInfo(&sql,
 					 "SELECT jo_invented.n::pg_catalog.int4 - 1, jo_customer.*\n"
@@ -320,9 +329,71 @@ jo_binding_invention(const JoBinding *binding)
 					 "FROM pg_catalog.jsonb_populate_record(NULL::%s, jo_invented.v) AS %s) AS jo_customer",
 					 alias, text_of(binding->id_sql),
 					 text_of(binding->timezone_sql), text_of(binding->locale_sql),
-					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
-												RelationGetRelationName(relation)),
-					 alias);
+					 name_of(relation), alias);
 	table_close(relation, NoLock);
 	return sql.data;
+}
+
+char *
+jo_binding_page_statement(const JoBinding *binding, bool goes_on)
+{
+	Relation	relation = open_relation(binding);
+	Node	   *id = analyse_expression(relation, "id_sql", binding->id_sql);
+	char	   *alias = choose_alias(relation);
+	StringInfoData sql;
+	Oid			type;
+	char	   *key = choose_key(relation, binding, id, &type);
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT %s, %s::pg_catalog.text FROM %s AS %s WHERE ",
+					 text_of(binding->id_sql), key, name_of(relation), alias);
+	if (goes_on)
+		appendStringInfo(&sql, "%s OPERATOR(pg_catalog.>) $1::%s", key,
+						 format_type_be_qualified(type));
+	else
+		appendStringInfo(&sql, "%s IS NOT NULL", key);
+	appendStringInfo(&sql, " ORDER BY %s LIMIT $2", key);
+	table_close(relation, NoLock);
+	return sql.data;
+}
+
+/* Columns that an expression of the binding reads, as attribute numbers. */
+static Bitmapset *
+columns_of(Node *expr)
+{
+	Bitmapset  *offsets = NULL;
+	Bitmapset  *columns = NULL;
+	int			offset = -1;
+
+	pull_varattnos(expr, 1, &offsets);
+	while ((offset = bms_next_member(offsets, offset)) >= 0)
+	{
+		int			column = offset + FirstLowInvalidHeapAttributeNumber;
+
+		if (column > 0)
+			columns = bms_add_member(columns, column);
+	}
+	return columns;
+}
+
+void
+jo_binding_rows(const JoBinding *binding, JoCustomerRows *rows)
+{
+	Relation	relation = open_relation(binding);
+	Node	   *id = analyse_expression(relation, "id_sql", binding->id_sql);
+
+	rows->relation = binding->relation;
+	rows->id_columns = columns_of(id);
+	rows->new_id = deparse_expression(id,
+									  deparse_context_for("new", binding->relation),
+									  true, false);
+	rows->old_id = deparse_expression(id,
+									  deparse_context_for("old", binding->relation),
+									  true, false);
+	rows->zone_columns = NULL;
+	if (binding->timezone_sql != NULL)
+		rows->zone_columns =
+			columns_of(analyse_expression(relation, "timezone_sql",
+										  binding->timezone_sql));
+	table_close(relation, NoLock);
 }

@@ -39,8 +39,24 @@ jo_event_is_applied(char kind)
 #define JO_COMMAND_APPROVE		"$approve"
 #define JO_COMMAND_CHILD_ENDED	"$child_ended"	/* to the run that waits for
 												 * it */
+#define JO_COMMAND_PLAN			"$plan" /* look at the customer's dates;
+										 * customer_id '': at those of all */
+#define JO_COMMAND_DATE			"$date" /* such a date has come: enter */
 #define JO_CONTROL_TRUNCATE		"$truncate" /* customer_id '', payload
 											 * {"relation": …} */
+
+/*
+ * Watch a relation for the engine: what changes becomes a command of this name,
+ * which begins with '$', without payload.  One relation a name: another one is
+ * watched no more.  Without "changes" only says whether that is so already.
+ * False when it is not, or when the expressions do not compile as the relation's
+ * owner.  Takes ShareRowExclusiveLock on the relation if there is something to
+ * change.
+ */
+extern bool jo_watch_own(Oid relid, const char *event,
+						 const char *customer_sql, const char *condition_sql,
+						 bool changes);
+extern void jo_unwatch_own(const char *event);
 
 /* Longest customer id and longest event name, in bytes. */
 #define JO_CUSTOMER_BYTES	1000

@@ -83,7 +83,8 @@ jo_row_record(JoCapture *capture, JoWatch *watch, JoOutcome *outcome,
 	}
 
 	event.watch_id = watch->watch_id;
-	event.kind = JO_EVENT_KIND_EVENT;
+	event.kind = watch->event[0] == '$' ? JO_EVENT_KIND_COMMAND :
+		JO_EVENT_KIND_EVENT;
 	event.customer_id = outcome->customer;
 	event.name = watch->event;
 	event.payload = outcome->payload;

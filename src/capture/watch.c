@@ -451,6 +451,130 @@ journey_orch_watch(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(verdict));
 }
 
+/* Does the stored watch of the engine's own say the same?  Needs SPI. */
+static bool
+is_watched_so(const Declaration *declaration)
+{
+	Oid			types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, OIDOID};
+	Datum		values[5];
+
+	values[0] = ObjectIdGetDatum(declaration->relid);
+	values[1] = CStringGetTextDatum(declaration->event);
+	values[2] = CStringGetTextDatum(declaration->customer_sql);
+	values[3] = CStringGetTextDatum(declaration->condition_sql);
+	values[4] = ObjectIdGetDatum(declaration->owner);
+	SPI_execute_with_args("SELECT FROM journey_orch.watch WHERE relation = $1"
+						  " AND event = $2 AND customer_sql = $3"
+						  " AND condition_sql = $4 AND owner = $5",
+						  5, types, values, NULL, false, 1);
+	return SPI_processed == 1;
+}
+
+/* Delete the engine's own watches of the name but the one on "relid". */
+static void
+delete_own(const char *event, Oid relid)
+{
+	Oid			types[] = {TEXTOID, OIDOID};
+	Datum		values[2];
+	List	   *relids = NIL;
+	MemoryContext context = CurrentMemoryContext;
+	ListCell   *cell;
+	JoRunAs		run_as;
+
+	values[0] = CStringGetTextDatum(event);
+	values[1] = ObjectIdGetDatum(relid);
+	jo_run_as_extension(&run_as);
+	SPI_connect();
+	SPI_execute_with_args("DELETE FROM journey_orch.watch"
+						  " WHERE event = $1 AND relation <> $2"
+						  " RETURNING relation::oid",
+						  2, types, values, NULL, false, 0);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(context);
+		bool		isnull;
+
+		relids = lappend_oid(relids,
+							 DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row],
+															SPI_tuptable->tupdesc,
+															1, &isnull)));
+		MemoryContextSwitchTo(caller);
+	}
+	if (relids != NIL)
+		jo_definition_changed("watch");
+	SPI_finish();
+	jo_run_as_end(&run_as);
+	CommandCounterIncrement();
+	foreach(cell, relids)
+		if (get_rel_relkind(lfirst_oid(cell)) != '\0')
+		jo_triggers_install(lfirst_oid(cell));
+}
+
+/* True when every expression compiles as the relation's owner. */
+static bool
+compiles(const Declaration *declaration, Relation relation)
+{
+	JoError    *error = NULL;
+
+	(void) jo_row_expression_compile(declaration->customer_sql, relation,
+									 TEXTOID, declaration->owner, &error);
+	if (error == NULL)
+		(void) jo_row_expression_compile(declaration->condition_sql, relation,
+										 BOOLOID, declaration->owner, &error);
+	return error == NULL;
+}
+
+bool
+jo_watch_own(Oid relid, const char *event, const char *customer_sql,
+			 const char *condition_sql, bool changes)
+{
+	Declaration declaration = {
+		.relid = relid,
+		.event = unconstify(char *, event),
+		.customer_sql = unconstify(char *, customer_sql),
+		.condition_sql = unconstify(char *, condition_sql),
+		.payload_sql = "'{}'::jsonb",
+		.operations = JO_OPERATION_INSERT | JO_OPERATION_UPDATE |
+		JO_OPERATION_DELETE
+	};
+	Relation	relation = table_open(relid, AccessShareLock);
+	bool		is_so;
+	JoRunAs		run_as;
+
+	declaration.owner = relation->rd_rel->relowner;
+	is_so = compiles(&declaration, relation);
+	table_close(relation, NoLock);
+	if (!is_so)
+		return false;
+	jo_run_as_extension(&run_as);
+	SPI_connect();
+	is_so = is_watched_so(&declaration);
+	SPI_finish();
+	jo_run_as_end(&run_as);
+	if (is_so || !changes)
+		return is_so;
+
+	LockRelationOid(relid, ShareRowExclusiveLock);
+	declaration.by_row = jo_watch_needs_rows(relid);
+	jo_run_as_extension(&run_as);
+	SPI_connect();
+	(void) store(&declaration);
+	SPI_finish();
+	jo_definition_changed("watch");
+	jo_run_as_end(&run_as);
+	CommandCounterIncrement();
+	(void) jo_watch_set_mode(relid, declaration.by_row);
+	jo_triggers_install(relid);
+	delete_own(event, relid);
+	return true;
+}
+
+void
+jo_unwatch_own(const char *event)
+{
+	delete_own(event, InvalidOid);
+}
+
 /* SQL: journey_orch.unwatch(relation, event) */
 Datum
 journey_orch_unwatch(PG_FUNCTION_ARGS)

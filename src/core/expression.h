@@ -36,6 +36,7 @@
 
 #include "catalog/pg_type_d.h"
 #include "executor/tuptable.h"
+#include "nodes/bitmapset.h"
 #include "utils/rel.h"
 
 /* Which variables an expression reads, as a bit set. */
@@ -92,6 +93,17 @@ extern int	jo_expression_uses(const JoExpression *expression);
 extern Oid	jo_expression_type(const JoExpression *expression);
 extern bool jo_expression_is_plain(const JoExpression *expression);
 extern const char *jo_expression_sql(const JoExpression *expression);
+
+/*
+ * Is the value a matter of the customer's row alone, so that it can only change
+ * when one of these columns does?  False for a sub-select, or a function of the
+ * author's that is not immutable and may read what it likes.  *columns are
+ * attribute numbers, the whole row all of them; *is_strict: the value is NULL
+ * where they all are.  In CurrentMemoryContext.
+ */
+extern bool jo_expression_customer_columns(const JoExpression *expression,
+										   Bitmapset **columns,
+										   bool *is_strict);
 
 /* The variables of one row. A Datum that the expression does not use may be
  * anything. */

@@ -10,6 +10,7 @@
  *	expression_group.c		the set form of expressions with sub-selects
  *	expression_call.c		expressions that may write
  *	expression_row.c		expressions over NEW and OLD
+ *	expression_columns.c	which columns of the customer an expression reads
  *	expression_sandbox.c	the read-only subtransaction, and its errors
  */
 #ifndef JO_EXPRESSION_PRIVATE_H

@@ -30,10 +30,11 @@ typedef enum JoFamily
 	JO_ENROLLMENT,				/* live rows: one leaf a lane */
 	JO_ENTRY_MEMORY,
 	JO_MESSAGE,
-	JO_DIGEST_EVENT
+	JO_DIGEST_EVENT,
+	JO_PLANNED_ENTRY
 } JoFamily;
 
-#define JO_FAMILIES (JO_DIGEST_EVENT + 1)
+#define JO_FAMILIES (JO_PLANNED_ENTRY + 1)
 
 /* Segments that jo_leaf_ensure() creates for a log, and the most there may be. */
 #define JO_SEGMENTS 2

@@ -2,7 +2,7 @@
  * core/live.h
  *	  Live rows: found by customer, updated in place (HOT), deleted by tid.
  *
- * The live tables (enrollment, entry_memory, message) have one leaf a lane and
+ * The live tables (enrollment, entry_memory, message, planned_entry) have one leaf a lane and
  * one index of ours, on customer_id, which never changes; only the lane's one writer
  * changes their rows, so no update ever waits or finds a newer version.  New
  * rows are appended with core/append.h.

@@ -49,6 +49,12 @@ static int	upkeep_count = 0;
 
 static List *prunes = NIL;		/* of JoPrune * */
 
+/* Most other things to do in a round. */
+#define TASKS_MAX 4
+
+static JoUpkeepTask tasks[TASKS_MAX];
+static int	task_count = 0;
+
 /* Who listens to the round under way. */
 static JoUpkeepReport listener = NULL;
 static void *listener_arg = NULL;
@@ -67,6 +73,13 @@ jo_prune_register(const JoPrune *prune)
 
 	prunes = lappend(prunes, unconstify(JoPrune *, prune));
 	MemoryContextSwitchTo(caller);
+}
+
+void
+jo_upkeep_register_task(JoUpkeepTask task)
+{
+	Assert(task_count < TASKS_MAX);
+	tasks[task_count++] = task;
 }
 
 void
@@ -332,6 +345,8 @@ jo_maintain(JoUpkeepReport report, void *arg)
 	if (jo_lock_conditional(JO_LOCK_SETUP, 0))
 	{
 		jo_leaf_mend(report_mended);
+		for (int i = 0; i < task_count; i++)
+			tasks[i] ();
 		is_left_over = maintain_lanes();
 		prune_tables();
 	}

@@ -24,6 +24,13 @@ typedef struct JoUpkeep
 /* Make it known; called once, from the room's init function. */
 extern void jo_upkeep_register(const JoUpkeep *upkeep);
 
+/*
+ * Something else to do in each round, as the extension and under JO_LOCK_SETUP;
+ * must be short, and wait for nobody.  Called once, from the init function.
+ */
+typedef void (*JoUpkeepTask) (void);
+extern void jo_upkeep_register_task(JoUpkeepTask task);
+
 /* Hears of one act; "segments" is NULL when it is about no lane. */
 typedef void (*JoUpkeepReport) (void *arg, const JoSegments *segments,
 								const char *act, const char *detail);

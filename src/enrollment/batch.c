@@ -26,6 +26,7 @@
 #include "enrollment/batch.h"
 #include "enrollment/careful.h"
 #include "enrollment/life.h"
+#include "enrollment/plan.h"
 #include "enrollment/read.h"
 #include "enrollment/timer.h"
 #include "enrollment/trial.h"
@@ -161,7 +162,8 @@ run_lane(JoBatch *batch)
 	jo_batch_adopt_clock(batch);
 	jo_batch_read(batch);
 	batch->cursor.batch++;
-	if (batch->nevents == 0 && batch->ntimers == 0 && !batch->cursor.moved)
+	if (batch->nevents == 0 && batch->ntimers == 0 &&
+		batch->passes == NIL && !batch->cursor.moved)
 		return;
 	if (batch->care != NULL)
 		jo_careful_run(batch);
@@ -254,6 +256,7 @@ jo_enrollment_init(void)
 							PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	jo_timer_upkeep_init();
+	jo_plan_init();
 	jo_trial_init();
 	jo_fan_out_init();
 	jo_prune_init();

@@ -135,6 +135,28 @@ typedef struct JoMemory
 	ItemPointerData tid;
 } JoMemory;
 
+/*
+ * When a customer enters a journey by a date that he holds, and what he has
+ * entered by already (plan.c).
+ */
+typedef struct JoPlan
+{
+	int32		journey_id;
+	int32		generation;
+	TimestampTz due_at;			/* JO_NO_TIME: nothing is to come */
+	TimestampTz hint_at;		/* due_at of its newest timer row */
+	TimestampTz last_at;		/* the due_at that was taken last */
+	int32		times;			/* recurrences of the date at due_at */
+	int32		taken;			/* up to this one all is taken or has passed;
+								 * -1: none */
+	char	   *basis;			/* the date that this is about; NULL: none */
+	char	   *error;			/* why it could not be told, or NULL */
+	bool		is_stored;
+	bool		is_changed;
+	bool		is_gone;		/* to be deleted */
+	ItemPointerData tid;
+} JoPlan;
+
 /* A message that waits for a retry or whose run waits for it. */
 typedef struct JoMessage
 {
@@ -162,6 +184,7 @@ struct JoMember
 	List	   *runs;			/* of JoRun *, oldest entry first */
 	List	   *memories;		/* of JoMemory * */
 	List	   *messages;		/* of JoMessage * */
+	List	   *plans;			/* of JoPlan * */
 	int			ordinal;		/* its place in batch->members */
 	/* over long lists; NULL: not built (member.c, due.c, memory.c) */
 	struct HTAB *run_index;
@@ -273,6 +296,8 @@ struct JoBatch
 	List	   *tallies;		/* of JoTally * */
 	List	   *caps;			/* of JoCapState *: what is known of caps */
 	List	   *askings;		/* of JoAsking * */
+	List	   *plan_requests;	/* of JoEvent *: commands to the whole lane */
+	List	   *passes;			/* of JoPass * (plan_pass.c) */
 	bool		has_called;
 	int			lock_timeouts;	/* of calls */
 	int64		next_ticket;	/* of caused events */
@@ -357,6 +382,7 @@ extern JoMessage *jo_member_message(JoMember *member, const pg_uuid_t *id);
 /* due.c: what is due next */
 extern void jo_due_add_run(JoRun *run);
 extern void jo_due_add_message(JoMember *member, JoMessage *message);
+extern TimestampTz jo_due_next_of_runs(JoMember *member);
 extern TimestampTz jo_due_next(JoMember *member);
 extern void jo_due_take(JoMember *member, List **runs, List **messages);
 
@@ -408,6 +434,18 @@ extern bool jo_event_is_announcement(const JoEvent *event);
 extern void jo_reach_read(JoBatch *batch);
 extern void jo_reach_write(JoBatch *batch);
 
+/* plan.c: entries by a date of the customer */
+extern List *jo_plan_tasks(JoBatch *batch, JoMember *member, List *tasks);
+extern TimestampTz jo_plan_next_due(const JoMember *member);
+extern void jo_plan_keep(JoMember *member, JoPlan *plan);
+extern void jo_plan_give_up(JoMember *member, JoPlan *plan,
+							const char *message);
+
+/* plan_pass.c: a lane's look at the dates of all customers */
+extern void jo_pass_add_request(JoBatch *batch, JoEvent *event);
+extern void jo_pass_read(JoBatch *batch);
+extern void jo_pass_write(JoBatch *batch);
+
 /* entry.c: an entry by command, which brings key and context */
 extern const char *jo_entry_refusal(JoBatch *batch, JoMember *member,
 									const JoGraph *graph, const char *key,
@@ -430,6 +468,8 @@ extern void jo_cause_notice(JoBatch *batch, const JoRun *run,
 							const char *name, Jsonb *payload);
 extern void jo_cause_report(JoBatch *batch, const JoRun *run,
 							const char *name, Jsonb *payload);
+extern JoEvent *jo_cause_entry(JoBatch *batch, JoMember *member,
+							   const char *cause, Jsonb *payload);
 extern JoEvent *jo_cause_next(JoMember *member);
 
 /* move.c, advance.c: moves of a run, each logged */

@@ -138,6 +138,13 @@ rescue_member(Attempt *attempt)
 		message->error = attempt->error->message;
 		message->is_changed = true;
 	}
+	foreach(cell, member->plans)
+	{
+		JoPlan	   *plan = lfirst(cell);
+
+		if (plan->due_at != JO_NO_TIME && plan->due_at <= batch->timer_limit)
+			jo_plan_give_up(member, plan, attempt->error->message);
+	}
 	batch->care->phase = JO_CARE_WRITING;
 	batch->sink->write(batch);
 }

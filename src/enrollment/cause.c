@@ -1,6 +1,7 @@
 /*
  * enrollment/cause.c
- *	  Events that runs cause: an emit step's event, a command to another run.
+ *	  Events that runs cause: an emit step's event, a command to another run;
+ *	  and the one by which a date that has come enters its customer.
  *
  * Such an event is the customer's next input.  It is applied by the batch that
  * causes it, right after the input under way and at the same instant, so that
@@ -60,11 +61,18 @@ draw_ticket(JoBatch *batch)
 
 /*
  * What identifies an event that is not in the log yet: the same in every
- * computation, unlike its ticket, and unlike any ticket negative.  A visit of a
- * run causes one event of a name.
+ * computation, unlike its ticket, and unlike any ticket negative.
  */
 static int64
-identity_of(const JoRun *run, const char *name)
+identity_of(const char *bytes, int length)
+{
+	return (int64) (jo_lane_hash(bytes, length) |
+					UINT64CONST(0x8000000000000000));
+}
+
+/* Of what a run causes: a visit of a run causes one event of a name. */
+static int64
+identity_by_run(const JoRun *run, const char *name)
 {
 	char	   *cause = psprintf("%d %s", run->visit, name);
 	int			length = strlen(cause);
@@ -72,21 +80,19 @@ identity_of(const JoRun *run, const char *name)
 
 	memcpy(bytes, &run->id, sizeof(pg_uuid_t));
 	memcpy(bytes + sizeof(pg_uuid_t), cause, length);
-	return (int64) (jo_lane_hash(bytes, sizeof(pg_uuid_t) + length) |
-					UINT64CONST(0x8000000000000000));
+	return identity_of(bytes, sizeof(pg_uuid_t) + length);
 }
 
-static void
-cause(JoBatch *batch, const JoRun *run, char kind, const char *name,
-	  Jsonb *payload, int deeper)
+/* A new event of the member's, right after the input under way. */
+static JoEvent *
+add_event(JoBatch *batch, JoMember *member, char kind, const char *name,
+		  Jsonb *payload, int deeper)
 {
-	JoMember   *member = run->member;
 	JoEvent    *event = palloc0(sizeof(JoEvent));
 
 	event->seq = draw_ticket(batch);
 	event->act_seq = member->event != NULL ? member->event->act_seq :
 		event->seq;
-	event->identity = identity_of(run, name);
 	event->instant = member->now;
 	event->kind = kind;
 	event->customer_id = member->customer_id;
@@ -97,6 +103,36 @@ cause(JoBatch *batch, const JoRun *run, char kind, const char *name,
 	member->ncaused++;
 	batch->caused = lappend(batch->caused, event);
 	batch->ncaused++;
+	return event;
+}
+
+static void
+cause(JoBatch *batch, const JoRun *run, char kind, const char *name,
+	  Jsonb *payload, int deeper)
+{
+	JoEvent    *event = add_event(batch, run->member, kind, name, payload,
+								  deeper);
+
+	event->identity = identity_by_run(run, name);
+}
+
+/*
+ * A date of the member's has come, and he is to enter by it.  "cause" tells it
+ * from every other date of his in this batch, and the batch's number from every
+ * one before.
+ */
+JoEvent *
+jo_cause_entry(JoBatch *batch, JoMember *member, const char *cause,
+			   Jsonb *payload)
+{
+	JoEvent    *event = add_event(batch, member,
+								  JO_EVENT_KIND_CAUSED_COMMAND,
+								  JO_COMMAND_DATE, payload, 0);
+	char	   *bytes = psprintf(INT64_FORMAT " %s %s", batch->cursor.batch,
+								 cause, member->customer_id);
+
+	event->identity = identity_of(bytes, strlen(bytes));
+	return event;
 }
 
 /* A run emits an event. */

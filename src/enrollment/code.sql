@@ -86,6 +86,43 @@ COMMENT ON COLUMN journey_orch.event_error.message IS 'Its primary message.';
 COMMENT ON COLUMN journey_orch.event_error.clock IS 'Instant of the event (engine clock).';
 COMMENT ON COLUMN journey_orch.event_error.at IS 'Real time when it was set aside.';
 
+CREATE OR REPLACE VIEW journey_orch.upcoming_entry AS
+SELECT j.name AS journey, p.customer_id, p.due_at, p.basis AS date, p.last_at, p.error
+FROM journey_orch.planned_entry AS p
+JOIN journey_orch.journey AS j USING (journey_id)
+WHERE p.due_at IS NOT NULL OR p.error IS NOT NULL;
+GRANT SELECT ON journey_orch.upcoming_entry TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON VIEW journey_orch.upcoming_entry IS
+'One row a customer and journey that a date of his will enter, or would if it could be told.';
+COMMENT ON COLUMN journey_orch.upcoming_entry.journey IS 'The journey.';
+COMMENT ON COLUMN journey_orch.upcoming_entry.customer_id IS 'The customer, as text.';
+COMMENT ON COLUMN journey_orch.upcoming_entry.due_at IS 'When he enters, as his row stands (engine clock); NULL: the date cannot be told.';
+COMMENT ON COLUMN journey_orch.upcoming_entry.date IS 'The date that was read from his row, and its recurrence.';
+COMMENT ON COLUMN journey_orch.upcoming_entry.last_at IS 'When a date last entered him; NULL: never.';
+COMMENT ON COLUMN journey_orch.upcoming_entry.error IS 'Why the date could not be told; NULL: it could.';
+
+CREATE OR REPLACE VIEW journey_orch.planning_status AS
+SELECT j.name AS journey, p.lane::integer AS lane,
+       CASE WHEN p.finished_at IS NULL THEN 'running' WHEN p.error IS NULL THEN 'finished' ELSE 'failed' END AS state,
+       p.customers, p.position, p.started_at, p.finished_at, p.error
+FROM journey_orch.plan_pass AS p
+LEFT JOIN journey_orch.journey AS j USING (journey_id);
+GRANT SELECT ON journey_orch.planning_status TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON VIEW journey_orch.planning_status IS
+'One row a journey and lane: its last look at the dates of all customers.';
+COMMENT ON COLUMN journey_orch.planning_status.journey IS 'The journey that was published; NULL: all, because changes of the customers are not seen.';
+COMMENT ON COLUMN journey_orch.planning_status.lane IS '0 to 15.';
+COMMENT ON COLUMN journey_orch.planning_status.state IS 'running, finished, failed.';
+COMMENT ON COLUMN journey_orch.planning_status.customers IS 'Customers of the lane looked at so far.';
+COMMENT ON COLUMN journey_orch.planning_status.position IS 'Key of the last customer looked at; NULL: none yet, or finished.';
+COMMENT ON COLUMN journey_orch.planning_status.started_at IS 'Real time.';
+COMMENT ON COLUMN journey_orch.planning_status.finished_at IS 'Real time; NULL: running.';
+COMMENT ON COLUMN journey_orch.planning_status.error IS 'Why it failed; it is begun again after 15 minutes.';
+
+COMMENT ON TABLE journey_orch.planned_entry IS
+'When customers enter journeys by their dates, and by which they have. Read view upcoming_entry instead.';
+COMMENT ON TABLE journey_orch.plan_pass IS
+'Looks at the dates of all customers. Read view planning_status instead.';
 COMMENT ON TABLE journey_orch.event_failure IS
 'Events that lanes could not apply and went past. Read view event_error instead.';
 COMMENT ON TABLE journey_orch.enrollment IS

@@ -1,6 +1,7 @@
 /*
  * enrollment/due.c
- *	  What is due next for one customer: his runs' timers and his messages'.
+ *	  What is due next for one customer: his runs' timers, his messages', and the
+ *	  dates by which he enters (plan.c), which are few.
  *
  * The truth is due_at in the run or message.  A customer with few of them is
  * asked one by one; one with many gets a heap of due times, in which nothing
@@ -151,9 +152,9 @@ find_earliest(const JoMember *member)
 	return due;
 }
 
-/* The earliest due time of the customer; JO_NO_TIME: none. */
+/* The earliest of runs and messages, which come before entries. */
 TimestampTz
-jo_due_next(JoMember *member)
+jo_due_next_of_runs(JoMember *member)
 {
 	DueEntry   *entry;
 
@@ -166,6 +167,18 @@ jo_due_next(JoMember *member)
 	}
 	entry = first_entry(member);
 	return entry != NULL ? entry->due_at : JO_NO_TIME;
+}
+
+/* The earliest due time of the customer; JO_NO_TIME: none. */
+TimestampTz
+jo_due_next(JoMember *member)
+{
+	TimestampTz due = jo_due_next_of_runs(member);
+	TimestampTz planned = jo_plan_next_due(member);
+
+	if (due == JO_NO_TIME || (planned != JO_NO_TIME && planned < due))
+		return planned;
+	return due;
 }
 
 /* May the run, once it moves, matter to another of the customer's? */

@@ -250,9 +250,9 @@ entry_fail(JoBatch *batch, JoTask *task, const JoError *error)
 }
 
 /*
- * Command "$existing": from here on the member's event is the one that it
- * names (of the past, or of many customers), under the command's ticket and
- * instant.  Returns the graph to enter, or NULL.
+ * Commands "$existing" and "$date": from here on the member's event is the one
+ * that it names (of the past, of many customers, or a date), under the command's
+ * ticket and instant.  Returns the graph to enter, or NULL.
  */
 const JoGraph *
 jo_entry_existing(JoMember *member)

@@ -33,6 +33,7 @@
 #include "core/lane.h"
 #include "core/leaf.h"
 #include "enrollment/life.h"
+#include "enrollment/plan.h"
 #include "journey/author.h"
 
 PG_FUNCTION_INFO_V1(journey_orch_pause);
@@ -267,6 +268,8 @@ journey_orch_stop(PG_FUNCTION_ARGS)
 									inflight_words[inflight]), at);
 		if (inflight == JO_INFLIGHT_EXIT)
 			jo_life_announce(&journey, JO_ACT_STOP, at);
+		jo_plan_follow(journey.journey_id,
+					   jo_graph(journey.journey_id, act->version), NULL, at);
 	}
 	jo_journey_cache_end();
 	PG_RETURN_INT64(jo_people_inside(journey.journey_id, NULL));
@@ -308,6 +311,7 @@ journey_orch_archive(PG_FUNCTION_ARGS)
 														"parked")),
 				 errhint("Wait until they have finished, or stop it with inflight => 'exit'.")));
 	(void) jo_life_act(&journey, JO_ACT_ARCHIVE, 0, "{}", jo_clock_now());
+	jo_plan_forget(journey.journey_id);
 	jo_journey_cache_end();
 	PG_RETURN_VOID();
 }

@@ -48,7 +48,7 @@ jo_log_refusal(JoBatch *batch, JoMember *member, const JoGraph *graph,
 	row->arrived_at = JO_NO_TIME;
 	row->due_at = JO_NO_TIME;
 	row->entered_at = JO_NO_TIME;
-	row->event_id = member->event->seq;
+	row->event_id = member->event != NULL ? member->event->seq : 0;
 	row->outcome = "refused";
 	row->reason = reason;
 	if (error != NULL)

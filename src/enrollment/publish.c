@@ -25,6 +25,7 @@
 #include "core/clock.h"
 #include "core/run_as.h"
 #include "enrollment/life.h"
+#include "enrollment/plan.h"
 #include "journey/author.h"
 
 PG_FUNCTION_INFO_V1(journey_orch_publish);
@@ -163,10 +164,20 @@ policy_of(const Publishing *publication, Snapshot snapshot)
 	return policy.data;
 }
 
+/* The graph that takes newcomers before the act, or NULL. */
+static const JoGraph *
+live_graph(const Publishing *publication, const JoAct *act)
+{
+	if (act == NULL || act->is_stopped)
+		return NULL;
+	return jo_graph(publication->journey.journey_id, act->version);
+}
+
 /* Write the act and tell the lanes; returns how many existing customers enter. */
 static int64
-act_on(const Publishing *publication, const JoGraph *graph)
+act_on(const Publishing *publication, const JoAct *act, const JoGraph *graph)
 {
+	const JoGraph *before = live_graph(publication, act);
 	TimestampTz at = jo_clock_now();
 	Snapshot	snapshot = NULL;
 	int64		entering = 0;
@@ -187,6 +198,7 @@ act_on(const Publishing *publication, const JoGraph *graph)
 	}
 	if (publication->inflight != JO_INFLIGHT_FINISH)
 		jo_life_announce(&publication->journey, JO_ACT_PUBLISH, at);
+	jo_plan_follow(publication->journey.journey_id, before, graph, at);
 	return entering;
 }
 
@@ -216,7 +228,7 @@ publish(const Publishing *publication, const JoAct *act)
 		ereport(NOTICE,
 				(errmsg("journey \"%s\" is still paused", publication->name),
 				 errhint("Resume it with journey_orch.resume().")));
-	return act_on(publication, graph);
+	return act_on(publication, act, graph);
 }
 
 /* publish(journey, version, existing, inflight, preview) */

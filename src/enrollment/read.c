@@ -48,6 +48,7 @@ read_events(JoBatch *batch)
 			batch->is_announced = true;
 		if (jo_streq(event->name, JO_COMMAND_FAN_OUT))
 			batch->has_fan_outs = true;
+		jo_pass_add_request(batch, event);
 		jo_batch_add_event(batch, event);
 	}
 	batch->timer_limit = Min(batch->until, batch->clock.now);
@@ -201,6 +202,26 @@ read_messages(JoBatch *batch, List *members)
 	jo_live_close(live);
 }
 
+/* A trial writes another row for the same journey. */
+static void
+read_plans(JoBatch *batch, List *members)
+{
+	JoLive	   *live = jo_live_open(jo_leaf_oid(JO_PLANNED_ENTRY, batch->lane,
+												0), AccessShareLock);
+	ListCell   *cell;
+
+	foreach(cell, members)
+	{
+		JoMember   *member = lfirst(cell);
+		TupleTableSlot *slot;
+
+		jo_live_find(live, batch->snapshot, member->customer_id);
+		while ((slot = jo_live_next(live)) != NULL)
+			jo_plan_keep(member, jo_plan_from_row(slot));
+	}
+	jo_live_close(live);
+}
+
 /*
  * Read the customers' own rows.  A binding that cannot be read stops the lane
  * (and shows in health) rather than parking everybody.
@@ -249,6 +270,7 @@ jo_batch_read_live(JoBatch *batch)
 	read_runs(batch, batch->members);
 	read_memories(batch, batch->members);
 	read_messages(batch, batch->members);
+	read_plans(batch, batch->members);
 }
 
 /* Read all that the batch's customers have. */
@@ -261,11 +283,12 @@ jo_batch_read_members(JoBatch *batch)
 	jo_batch_read_profiles(batch, batch->members);
 }
 
-/* Read a batch's inputs: events and timers. */
+/* Read a batch's inputs: events, timers, and whom an act or a date concerns. */
 void
 jo_batch_read(JoBatch *batch)
 {
 	read_events(batch);
 	jo_timer_read(batch);
 	jo_reach_read(batch);
+	jo_pass_read(batch);
 }

@@ -304,7 +304,8 @@ obey(JoBatch *batch, JoMember *member, List *tasks)
 
 	if (jo_streq(member->event->name, JO_COMMAND_RELEASE))
 		jo_run_take_turn(member, member->event);
-	else if (jo_streq(member->event->name, JO_COMMAND_EXISTING) &&
+	else if ((jo_streq(member->event->name, JO_COMMAND_EXISTING) ||
+			  jo_streq(member->event->name, JO_COMMAND_DATE)) &&
 			 (graph = jo_entry_existing(member)) != NULL &&
 			 !(batch->care != NULL && jo_care_refuses(batch, member, graph)))
 		tasks = lappend(tasks, jo_entry_task(batch, member, graph));
@@ -323,8 +324,12 @@ try_entries(JoBatch *batch, List *members)
 		JoMember   *member = lfirst(member_cell);
 		List	   *graphs;
 
-		if (member->event == NULL)
+		if (member->event == NULL ||
+			jo_streq(member->event->name, JO_COMMAND_PLAN))
+		{
+			tasks = jo_plan_tasks(batch, member, tasks);
 			continue;
+		}
 		if (jo_event_is_command(member->event))
 		{
 			tasks = obey(batch, member, tasks);

@@ -226,6 +226,43 @@ jo_memory_to_row(int lane, const JoMember *member, const JoMemory *memory,
 	put_times(values, isnull, MEMORY_RECENT, memory->recent, memory->nrecent);
 }
 
+JoPlan *
+jo_plan_from_row(TupleTableSlot *slot)
+{
+	JoPlan	   *plan = palloc0(sizeof(JoPlan));
+
+	plan->due_at = get_time(slot, PLAN_DUE_AT);
+	plan->hint_at = get_time(slot, PLAN_HINT_AT);
+	plan->last_at = get_time(slot, PLAN_LAST_AT);
+	plan->journey_id = DatumGetInt32(slot->tts_values[PLAN_JOURNEY_ID]);
+	plan->times = DatumGetInt32(slot->tts_values[PLAN_TIMES]);
+	plan->taken = DatumGetInt32(slot->tts_values[PLAN_TAKEN]);
+	plan->generation = DatumGetInt32(slot->tts_values[PLAN_GENERATION]);
+	plan->basis = get_text(slot, PLAN_BASIS);
+	plan->error = get_text(slot, PLAN_ERROR);
+	plan->is_stored = true;
+	plan->tid = slot->tts_tid;
+	return plan;
+}
+
+void
+jo_plan_to_row(int lane, const JoMember *member, const JoPlan *plan,
+			   Datum *values, bool *isnull)
+{
+	memset(isnull, false, ROW_COLUMNS * sizeof(bool));
+	put_text(values, isnull, PLAN_CUSTOMER_ID, member->customer_id);
+	put_time(values, isnull, PLAN_DUE_AT, plan->due_at);
+	put_time(values, isnull, PLAN_HINT_AT, plan->hint_at);
+	put_time(values, isnull, PLAN_LAST_AT, plan->last_at);
+	values[PLAN_JOURNEY_ID] = Int32GetDatum(plan->journey_id);
+	values[PLAN_TIMES] = Int32GetDatum(plan->times);
+	values[PLAN_TAKEN] = Int32GetDatum(plan->taken);
+	values[PLAN_GENERATION] = Int32GetDatum(plan->generation);
+	values[PLAN_LANE] = Int16GetDatum(lane);
+	put_text(values, isnull, PLAN_BASIS, plan->basis);
+	put_text(values, isnull, PLAN_ERROR, plan->error);
+}
+
 JoMessage *
 jo_message_from_row(JoMember *member, TupleTableSlot *slot)
 {

@@ -34,6 +34,14 @@ enum
 
 enum
 {
+	PLAN_CUSTOMER_ID, PLAN_DUE_AT, PLAN_HINT_AT, PLAN_LAST_AT,
+	PLAN_JOURNEY_ID, PLAN_TIMES, PLAN_TAKEN, PLAN_GENERATION, PLAN_LANE,
+	PLAN_BASIS, PLAN_ERROR,
+	PLAN_COLUMNS
+};
+
+enum
+{
 	MESSAGE_CUSTOMER_ID, MESSAGE_MESSAGE_ID, MESSAGE_ENROLLMENT_ID,
 	MESSAGE_DUE_AT, MESSAGE_ENQUEUED_AT, MESSAGE_EXPIRES_AT,
 	MESSAGE_EVENT_ID, MESSAGE_JOURNEY_ID, MESSAGE_VERSION, MESSAGE_VISIT,
@@ -79,6 +87,7 @@ enum
 /* Read a row whose slot is fully deformed; copies into CurrentMemoryContext. */
 extern JoRun *jo_run_from_row(JoMember *member, TupleTableSlot *slot);
 extern JoMemory *jo_memory_from_row(TupleTableSlot *slot);
+extern JoPlan *jo_plan_from_row(TupleTableSlot *slot);
 extern JoMessage *jo_message_from_row(JoMember *member, TupleTableSlot *slot);
 
 /* Fill values[] and isnull[] (ROW_COLUMNS of them) for writing. */
@@ -87,6 +96,8 @@ extern void jo_run_to_row(int lane, const JoRun *run, Datum *values,
 extern void jo_memory_to_row(int lane, const JoMember *member,
 							 const JoMemory *memory, Datum *values,
 							 bool *isnull);
+extern void jo_plan_to_row(int lane, const JoMember *member,
+						   const JoPlan *plan, Datum *values, bool *isnull);
 extern void jo_message_to_row(int lane, const JoMessage *message,
 							  Datum *values, bool *isnull);
 extern void jo_log_to_row(const JoBatch *batch, int segment,

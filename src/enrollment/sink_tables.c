@@ -153,17 +153,43 @@ write_message(JoBatch *batch, LiveTable *table, JoMessage *message)
 }
 
 static void
+write_plan(JoBatch *batch, LiveTable *table, const JoMember *member,
+		   JoPlan *plan)
+{
+	Datum		values[ROW_COLUMNS];
+	bool		isnull[ROW_COLUMNS];
+
+	if (!plan->is_changed)
+		return;
+	jo_care_blame(batch, NULL, NULL);
+	if (plan->is_gone)
+	{
+		if (plan->is_stored)
+			jo_live_delete(get_live(table), &plan->tid);
+		return;
+	}
+	plan->generation++;
+	jo_plan_to_row(batch->lane, member, plan, values, isnull);
+	if (plan->is_stored)
+		jo_live_update(get_live(table), &plan->tid, values, isnull);
+	else
+		insert_row(batch, table, values, isnull);
+}
+
+static void
 write_live_rows(JoBatch *batch)
 {
 	LiveTable	runs;
 	LiveTable	memories;
 	LiveTable	messages;
+	LiveTable	plans;
 	ListCell   *member_cell;
 	ListCell   *cell;
 
 	open_table(&runs, batch, JO_ENROLLMENT);
 	open_table(&memories, batch, JO_ENTRY_MEMORY);
 	open_table(&messages, batch, JO_MESSAGE);
+	open_table(&plans, batch, JO_PLANNED_ENTRY);
 	foreach(member_cell, batch->members)
 	{
 		JoMember   *member = lfirst(member_cell);
@@ -175,10 +201,13 @@ write_live_rows(JoBatch *batch)
 			write_memory(batch, &memories, member, lfirst(cell));
 		foreach(cell, member->messages)
 			write_message(batch, &messages, lfirst(cell));
+		foreach(cell, member->plans)
+			write_plan(batch, &plans, member, lfirst(cell));
 	}
 	close_table(&runs);
 	close_table(&memories);
 	close_table(&messages);
+	close_table(&plans);
 }
 
 /* What was set aside, for view event_error. */
@@ -234,6 +263,7 @@ write_position(JoBatch *batch)
 	JoLaneCursor *cursor = &batch->cursor;
 
 	jo_reach_write(batch);
+	jo_pass_write(batch);
 
 	cursor->applied += batch->nevents + batch->ncaused;
 	cursor->entered += batch->entered;

@@ -56,6 +56,26 @@ write_message(JoBatch *batch, JoAppend *append, JoMessage *message)
 	jo_append_row(append, values, isnull);
 }
 
+/* One that is gone stays as a row that says nothing. */
+static void
+write_plan(JoBatch *batch, JoAppend *append, const JoMember *member,
+		   JoPlan *plan)
+{
+	Datum		values[ROW_COLUMNS];
+	bool		isnull[ROW_COLUMNS];
+
+	if (!plan->is_changed)
+		return;
+	plan->generation++;
+	if (plan->is_gone)
+	{
+		plan->due_at = plan->last_at = JO_NO_TIME;
+		plan->basis = plan->error = NULL;
+	}
+	jo_plan_to_row(batch->lane, member, plan, values, isnull);
+	jo_append_row(append, values, isnull);
+}
+
 static void
 write_batch(JoBatch *batch)
 {
@@ -64,6 +84,8 @@ write_batch(JoBatch *batch)
 													   batch->lane, 0));
 	JoAppend   *messages = jo_append_begin(jo_leaf_oid(JO_MESSAGE,
 													   batch->lane, 0));
+	JoAppend   *plans = jo_append_begin(jo_leaf_oid(JO_PLANNED_ENTRY,
+													batch->lane, 0));
 	ListCell   *member_cell;
 	ListCell   *cell;
 
@@ -77,10 +99,13 @@ write_batch(JoBatch *batch)
 			write_memory(batch, memories, member, lfirst(cell));
 		foreach(cell, member->messages)
 			write_message(batch, messages, lfirst(cell));
+		foreach(cell, member->plans)
+			write_plan(batch, plans, member, lfirst(cell));
 	}
 	jo_append_end(runs);
 	jo_append_end(memories);
 	jo_append_end(messages);
+	jo_append_end(plans);
 	jo_digest_write(batch, false);
 	jo_tally_write(batch);
 	jo_sink_append_logs(batch);

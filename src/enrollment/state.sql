@@ -92,6 +92,42 @@ CREATE TABLE journey_orch.trial_entry_count
   LIKE journey_orch.entry_count
 );
 
+/* When a customer enters a journey by a date that he holds, and what he has
+   entered by already.  HOT: only customer_id is indexed.  Leaf
+   planned_entry_LL. */
+CREATE TABLE journey_orch.planned_entry
+(
+  customer_id text COLLATE "C" NOT NULL,
+  due_at      timestamptz,                   -- engine clock; NULL: nothing is to come
+  hint_at     timestamptz,                   -- due_at of the newest timer row for it; NULL: none
+  last_at     timestamptz,                   -- the due_at that was taken last; NULL: none was
+  journey_id  integer NOT NULL,
+  times       integer NOT NULL,              -- how often the date has recurred at due_at
+  taken       integer NOT NULL,              -- up to this recurrence of "basis" all is taken or has passed; -1: none
+  generation  integer NOT NULL,              -- grows with every write of the row
+  lane        smallint NOT NULL,
+  basis       text,                          -- the date, and its recurrence, from which due_at was computed
+  error       text                           -- why the date could not be told; NULL: it could
+) PARTITION BY LIST (lane);
+
+/* A lane's look at the dates of all customers, a page a batch; journey_id 0:
+   for all journeys. */
+CREATE TABLE journey_orch.plan_pass
+(
+  journey_id  integer NOT NULL,
+  lane        smallint NOT NULL,
+  ticket      bigint NOT NULL,               -- of the request
+  since       timestamptz NOT NULL,          -- a date before it has passed; engine clock
+  clock       timestamptz NOT NULL,          -- of the request; engine clock
+  started_at  timestamptz NOT NULL,          -- real time
+  finished_at timestamptz,                   -- real time; NULL: under way
+  customers   bigint NOT NULL,               -- of the lane, looked at so far
+  position    text,                          -- key of the last customer looked at; NULL: at the beginning
+  error       text,                          -- why it ended early; NULL: it did not
+  CONSTRAINT plan_pass_pkey PRIMARY KEY (journey_id, lane)
+) WITH (fillfactor = 50);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.plan_pass', '');
+
 /* Look at this customer at due_at.  A hint: the truth is the row's own
    due_at, so nothing is ever deleted.  Insert-only; leaf timer_LL_S. */
 CREATE TABLE journey_orch.timer

@@ -103,7 +103,7 @@ jo_due_at_date(JoVisit *visit, const JoDateRule *rule,
 		if (rule->past.lapse != JO_LAPSE_NEXT || due == DT_NOBEGIN)
 			return lapse(visit, &rule->past, "past_date", next);
 		if (!jo_due_next_date(rule, visit->value, due, visit->arrival, zone,
-							  &due))
+							  &due, NULL))
 			return jo_due_fail(visit);
 	}
 	visit->note.jitter = jo_due_jitter(&rule->timing, due, zone,

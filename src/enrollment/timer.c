@@ -194,6 +194,19 @@ arm_run(JoBatch *batch, JoRun *run, TimestampTz gone)
 	run->is_changed = true;
 }
 
+/* The same for an entry by a date. */
+static void
+arm_plan(JoBatch *batch, const JoMember *member, JoPlan *plan,
+		 TimestampTz gone)
+{
+	if (plan->due_at == JO_NO_TIME || plan->is_gone ||
+		(plan->hint_at > gone && plan->hint_at <= plan->due_at))
+		return;
+	add_hint(batch, member->customer_id, plan->due_at);
+	plan->hint_at = plan->due_at;
+	plan->is_changed = true;
+}
+
 /* Arm everything that this batch leaves due. */
 void
 jo_timer_arm(JoBatch *batch)
@@ -209,6 +222,8 @@ jo_timer_arm(JoBatch *batch)
 
 		foreach(cell, member->runs)
 			arm_run(batch, lfirst(cell), gone);
+		foreach(cell, member->plans)
+			arm_plan(batch, member, lfirst(cell), gone);
 		foreach(cell, member->messages)
 		{
 			JoMessage  *message = lfirst(cell);

@@ -10,7 +10,7 @@
  * into the current segment.
  *
  * A hint is alive when it lies after the position and its customer has a live
- * run or message; a run or message that comes later gets a hint of its own.
+ * run, message or planned entry; one that comes later gets a hint of its own.
  * Copies keep due_at and timer_id, so the order of hints, the position and the
  * rule that none is placed before it are untouched.  While a hint exists twice
  * it is looked at twice, or once and then passed, which makes no difference:
@@ -51,6 +51,7 @@ typedef struct Judge
 	JoLaneCursor cursor;
 	JoLive	   *runs;
 	JoLive	   *messages;
+	JoLive	   *plans;
 } Judge;
 
 static void
@@ -62,6 +63,8 @@ open_judge(Judge *judge, int lane)
 							   AccessShareLock);
 	judge->messages = jo_live_open(jo_leaf_oid(JO_MESSAGE, lane, 0),
 								   AccessShareLock);
+	judge->plans = jo_live_open(jo_leaf_oid(JO_PLANNED_ENTRY, lane, 0),
+								AccessShareLock);
 }
 
 static void
@@ -69,6 +72,7 @@ close_judge(Judge *judge)
 {
 	jo_live_close(judge->runs);
 	jo_live_close(judge->messages);
+	jo_live_close(judge->plans);
 }
 
 static bool
@@ -94,7 +98,8 @@ is_alive(Judge *judge, TupleTableSlot *slot)
 
 	customer_id = TextDatumGetCString(slot->tts_values[TIMER_CUSTOMER_ID]);
 	result = has_row(judge, judge->runs, customer_id) ||
-		has_row(judge, judge->messages, customer_id);
+		has_row(judge, judge->messages, customer_id) ||
+		has_row(judge, judge->plans, customer_id);
 	pfree(customer_id);
 	return result;
 }

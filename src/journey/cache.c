@@ -152,9 +152,9 @@ load_journeys(void)
 static void
 load_events(void)
 {
-	if (SPI_execute("SELECT DISTINCT v.journey_id, v.definition -> 'entry' ->> 'on'"
+	if (SPI_execute("SELECT DISTINCT v.journey_id, coalesce(v.definition -> 'entry' ->> 'on', '" JO_COMMAND_DATE "')"
 					" FROM journey_orch.journey_version v"
-					" WHERE v.definition -> 'entry' ->> 'on' IS NOT NULL"
+					" WHERE v.definition -> 'entry' ?| '{on,date}'"
 					" AND EXISTS (SELECT FROM journey_orch.publication p"
 					"  WHERE p.journey_id = v.journey_id AND p.version = v.version)",
 					false, 0) != SPI_OK_SELECT)
@@ -451,6 +451,15 @@ jo_compare_graphs(const ListCell *a, const ListCell *b)
 /*
  * The graphs that an event named as "name" may enter, in CurrentMemoryContext.
  */
+/* Is it the event that enters, or does it stand for the date that does? */
+static bool
+is_entered_by(const JoGraph *graph, const char *name)
+{
+	if (graph->entry.kind == JO_ENTRY_DATE)
+		return strcmp(name, JO_COMMAND_DATE) == 0;
+	return graph->entry.on != NULL && strcmp(graph->entry.on, name) == 0;
+}
+
 static List *
 collect_graphs(const CachedEvent *name, const JoEvent *event)
 {
@@ -467,8 +476,7 @@ collect_graphs(const CachedEvent *name, const JoEvent *event)
 		if (act == NULL || act->state == JO_JOURNEY_ARCHIVED)
 			continue;
 		graph = jo_graph(journey->journey_id, act->version);
-		if (graph == NULL || graph->entry.on == NULL ||
-			strcmp(graph->entry.on, name->name) != 0)
+		if (graph == NULL || !is_entered_by(graph, name->name))
 			continue;
 		result = lappend(result, graph);
 	}
@@ -529,6 +537,19 @@ jo_live_graphs(void)
 	}
 	list_free(ids);
 	return result;
+}
+
+List *
+jo_graphs_entered_by_date(int64 seq)
+{
+	JoEvent		event = {
+		.name = JO_COMMAND_DATE,
+		.kind = JO_EVENT_KIND_COMMAND,
+		.seq = seq,
+		.act_seq = seq
+	};
+
+	return jo_graphs_entered_by(&event);
 }
 
 void

@@ -218,6 +218,7 @@ typedef enum JoEntryKind
 {
 	JO_ENTRY_EVENT,				/* "on" */
 	JO_ENTRY_FAN_OUT,			/* "on", for everybody in "audience" */
+	JO_ENTRY_DATE,				/* "date": one that the customer's row holds */
 	JO_ENTRY_API,				/* only enter() */
 	JO_ENTRY_JOURNEY			/* only an enter step */
 } JoEntryKind;
@@ -239,6 +240,9 @@ typedef struct JoEntry
 	char	  **parents;
 	char	   *on;				/* event name; NULL: no event enters */
 	JoExpression *audience;		/* its next page (read_audience.c) */
+	JoDateRule	date;			/* of JO_ENTRY_DATE, its policies unused */
+	bool		recurs;			/* the date has "every" */
+	bool		enters_when_past;	/* "past": "enter" */
 	JoExpression *when;			/* or NULL */
 	JoExpression *key;			/* text, or NULL */
 	JoReentry	reentry;
@@ -327,6 +331,9 @@ extern int	jo_compare_graphs(const ListCell *a, const ListCell *b);
 /* The version published last of every journey that is neither stopped nor
  * archived; list in CurrentMemoryContext of graphs owned by the cache. */
 extern List *jo_live_graphs(void);
+
+/* The same of those that a date enters, with the acts before the ticket. */
+extern List *jo_graphs_entered_by_date(int64 seq);
 
 /* journey_id of a name, 0 when there is none. */
 extern int32 jo_journey_id(const char *name);

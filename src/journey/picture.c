@@ -133,6 +133,8 @@ entry_text(JsonbValue *root)
 	{
 		(void) append_member(&out, "on date ", &part, "value");
 		(void) append_member(&out, " offset ", &part, "offset");
+		(void) append_member(&out, " at ", &part, "at");
+		(void) append_member(&out, " every ", &part, "every");
 	}
 	else if (jo_read_boolean(&entry, "api", false))
 		appendStringInfoString(&out, "by enter()");

@@ -37,11 +37,15 @@ read_reentry(JoReader *reader, JsonbValue *entry, const JoPath *entry_path,
 	JoDuration	cooldown;
 	char	   *word;
 
-	result->reentry = JO_REENTRY_NEVER;
+	/* A date enters once for each of its values and recurrences anyway. */
+	result->reentry = result->kind == JO_ENTRY_DATE ? JO_REENTRY_AFTER_EXIT :
+		JO_REENTRY_NEVER;
 	if (!jo_read_object(entry, "reentry", entry_path, &reentry, &path))
 		return;
 	word = jo_read_string(&reentry, "policy");
-	if (word && strcmp(word, "after_exit") == 0)
+	if (word && strcmp(word, "never") == 0)
+		result->reentry = JO_REENTRY_NEVER;
+	else if (word && strcmp(word, "after_exit") == 0)
 		result->reentry = JO_REENTRY_AFTER_EXIT;
 	else if (word && strcmp(word, "any") == 0)
 		result->reentry = JO_REENTRY_ANY;
@@ -121,16 +125,36 @@ read_entry_kind(JoReader *reader, JsonbValue *entry, const JoPath *path,
 		result->kind = JO_ENTRY_FAN_OUT;
 		result->audience = jo_read_audience(reader, entry, "audience", path);
 	}
-	if (jo_read_member(entry, "api", path, &value, &value_path))
+	if (jo_read_member(entry, "date", path, &value, &value_path))
+	{
+		result->kind = JO_ENTRY_DATE;
+		jo_read_entry_date(reader, &value, &value_path, result);
+	}
+	else if (jo_read_member(entry, "api", path, &value, &value_path))
 		result->kind = JO_ENTRY_API;
 	else if (jo_read_member(entry, "journey", path, &value, &value_path))
 	{
 		result->kind = JO_ENTRY_JOURNEY;
 		read_parents(&value, result);
 	}
-	reader->has_entry_key =
-		(result->kind != JO_ENTRY_EVENT && result->kind != JO_ENTRY_FAN_OUT) ||
+	reader->has_entry_key = result->kind == JO_ENTRY_API ||
+		result->kind == JO_ENTRY_JOURNEY ||
 		jo_read_member(entry, "key", path, &value, &value_path);
+}
+
+/* A date that recurs for nothing. */
+static void
+check_recurrence(JoReader *reader, JsonbValue *entry, const JoPath *path,
+				 const JoEntry *result)
+{
+	JsonbValue	date;
+	JoPath		date_path;
+
+	if (result->recurs && result->reentry == JO_REENTRY_NEVER &&
+		result->key == NULL &&
+		jo_read_object(entry, "date", path, &date, &date_path))
+		jo_check_effect(reader, &date, &date_path, "every",
+						"a \"reentry\" that lets a customer enter again");
 }
 
 void
@@ -150,6 +174,7 @@ jo_read_entry(JoReader *reader, JsonbValue *root)
 	result->key = jo_read_expression(reader, &entry, "key", &path, TEXTOID,
 									 JO_SCOPE_ENTRY);
 	read_reentry(reader, &entry, &path, result);
+	check_recurrence(reader, &entry, &path, result);
 	read_caps(reader, &entry, &path, &result->caps);
 	if (jo_read_member(&entry, "holdout", &path, &value, &value_path) &&
 		value.type == jbvNumeric)

@@ -166,13 +166,13 @@ read_lapse(JoReader *reader, JoStep *step, JsonbValue *object,
 /* The expression of a date; its type says whether it is local. */
 static void
 read_date(JoReader *reader, JsonbValue *object, const char *key,
-		  const JoPath *parent, JoDateRule *rule)
+		  const JoPath *parent, int variables, JoDateRule *rule)
 {
 	JsonbValue	ignored;
 	JoPath		path;
 
 	rule->date = jo_read_expression(reader, object, key, parent, InvalidOid,
-									JO_SCOPE_RUN);
+									variables);
 	if (rule->date == NULL || jo_is_date_type(jo_expression_type(rule->date)))
 		return;
 	(void) jo_read_member(object, key, parent, &ignored, &path);
@@ -186,7 +186,7 @@ void
 jo_read_date_rule(JoReader *reader, JoStep *step, JsonbValue *object,
 				  const char *key, const JoPath *path, JoDateRule *rule)
 {
-	read_date(reader, object, key, path, rule);
+	read_date(reader, object, key, path, JO_SCOPE_RUN, rule);
 	(void) jo_read_offset(reader, object, "offset", path, &rule->offset);
 	rule->every.interval.month = MONTHS_PER_YEAR;
 	(void) jo_read_duration(reader, object, "every", path, &rule->every);
@@ -195,6 +195,24 @@ jo_read_date_rule(JoReader *reader, JoStep *step, JsonbValue *object,
 	read_lapse(reader, step, object, path, "missing", &rule->missing);
 	if (rule->past.lapse != JO_LAPSE_NEXT)
 		jo_check_effect(reader, object, path, "every", "\"past\": \"next\"");
+}
+
+void
+jo_read_entry_date(JoReader *reader, JsonbValue *date, const JoPath *path,
+				   JoEntry *entry)
+{
+	JoDateRule *rule = &entry->date;
+
+	if (date->type != jbvBinary)
+		return;
+	read_date(reader, date, "value", path, JO_USES_CUSTOMER, rule);
+	(void) jo_read_offset(reader, date, "offset", path, &rule->offset);
+	entry->recurs = jo_read_duration(reader, date, "every", path, &rule->every);
+	entry->enters_when_past = is_word(date, "past", "enter");
+	read_timing(reader, date, path, &rule->timing);
+	if (entry->recurs)
+		jo_check_effect(reader, date, path, "past",
+						"a date that comes only once: here the next recurrence enters");
 }
 
 /* {"for": …}: time always passes. */

@@ -202,6 +202,10 @@ extern void jo_read_date_rule(JoReader *reader, JoStep *step,
 							  JsonbValue *object, const char *key,
 							  const JoPath *path, JoDateRule *rule);
 
+/* The date of an entry, which reads nothing but the customer. */
+extern void jo_read_entry_date(JoReader *reader, JsonbValue *date,
+							   const JoPath *path, JoEntry *entry);
+
 /* A time form in a few words, for pictures. */
 extern char *jo_timing_summary(JsonbValue *object);
 

@@ -144,7 +144,8 @@ jo_due_date(const JoDateRule *rule, Datum value, int64 times, pg_tz *zone,
  */
 bool
 jo_due_next_date(const JoDateRule *rule, Datum value, TimestampTz first,
-				 TimestampTz arrival, pg_tz *zone, TimestampTz *due)
+				 TimestampTz arrival, pg_tz *zone, TimestampTz *due,
+				 int64 *times)
 {
 	const Interval *every = &rule->every.interval;
 	int64		least = every->month * 28 * USECS_PER_DAY +
@@ -166,6 +167,8 @@ jo_due_next_date(const JoDateRule *rule, Datum value, TimestampTz first,
 		else
 			high = middle;
 	}
+	if (times != NULL)
+		*times = low;
 	return jo_due_date(rule, value, low, zone, due) && *due >= arrival;
 }
 

@@ -93,11 +93,11 @@ extern bool jo_due_date(const JoDateRule *rule, Datum value, int64 times,
 
 /*
  * The first recurrence at or after the arrival of a date whose own instant,
- * "first", is finite and lies before it.
+ * "first", is finite and lies before it.  "times" may be NULL.
  */
 extern bool jo_due_next_date(const JoDateRule *rule, Datum value,
 							 TimestampTz first, TimestampTz arrival,
-							 pg_tz *zone, TimestampTz *due);
+							 pg_tz *zone, TimestampTz *due, int64 *times);
 
 /*
  * Microseconds to add to "due": the customer's stable part of the jitter,

@@ -142,6 +142,19 @@ BEGIN
                GROUP BY 1, 2) AS t USING (event_id, journey_id)
     WHERE verify.depth = 'full' AND (f.customers <> coalesce(t.customers, 0) OR f.customers <> coalesce(t.commands, 0))
     UNION ALL
+    SELECT 15, 'entries by a date have a timer to come', 'planned entry', count(*),
+           min(format('journey_id %s, customer %s', e.journey_id, e.customer_id))
+    FROM (SELECT e.lane, e.customer_id, e.journey_id, e.due_at,
+                 count(*) OVER (PARTITION BY e.lane, e.customer_id, e.journey_id) AS plans
+          FROM journey_orch.planned_entry AS e) AS e
+    LEFT JOIN position AS p USING (lane)
+    WHERE e.plans > 1
+       OR e.due_at IS NOT NULL
+          AND NOT EXISTS (SELECT FROM journey_orch.timer AS t
+                          WHERE t.lane = e.lane AND t.customer_id = e.customer_id
+                            AND (t.due_at <= e.due_at OR t.due_at = p.timer_due)
+                            AND (t.due_at, t.timer_id) > (p.timer_due, p.timer_id))
+    UNION ALL
     SELECT 8, 'steps follow one another', 'advance', count(*), min(b.enrollment_id::text)
     FROM journey_orch.step_log AS b
     JOIN journey_orch.step_log AS a

@@ -125,7 +125,7 @@ SELECT is_empty(
   'the functions of the surface have the arguments that the contract names');
 SELECT is_empty(
   $$SELECT name FROM unnest('{journey_status,enrollment_status,funnel,step_flow,exit_reason,message_status,channel_status,
-      lane_status,worker_status,event_error,global_holdout,holdout_result,fan_out_status}'::name[]) AS name
+      lane_status,worker_status,event_error,upcoming_entry,planning_status,global_holdout,holdout_result,fan_out_status}'::name[]) AS name
      WHERE to_regclass('journey_orch.' || name) IS NULL$$,
   'the views of the surface exist');
 
