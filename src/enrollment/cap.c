@@ -14,42 +14,46 @@
  *	  meanwhile may only free one, and then this refusal came just before.  As
  *	  soon as the batch itself has freed one it looks again.
  *	- Far: there are FAR_ENTRIES free places for every lane.  The batch holds
- *	  JO_LOCK_CAP shared to its end and adds at most that many.  No more than
- *	  one batch a lane is ever under way, and each looked at counts no newer
+ *	  the journey's lock shared to its end and adds at most that many.  No more
+ *	  than one batch a lane is ever under way, and each looked at counts no newer
  *	  than those that the last of them saw, so together they stay below.
- *	- Near: it holds JO_LOCK_CAP alone, has counted after it got it, and so
- *	  after everybody else who entered has committed: the count is exact.
+ *	- Near: it holds the journey's lock alone, has counted after it got it, and
+ *	  so after everybody else who entered has committed: the count is exact.
  *
- * A batch takes the locks of several journeys in the order of their ids: the
- * process remembers the capped journeys that it has met.  When it meets a new
- * one out of order two of them may wait for each other; PostgreSQL ends one,
- * and that batch is done again (test/tap/caps.pl).
+ * All that are near any cap take one lock before, so two of them never wait for
+ * each other crosswise.  One that is far from one cap and near another may do so
+ * with one that comes near the first: PostgreSQL ends one of them, and that batch
+ * is done again.  The time that a worker waits here is not its customers', and
+ * does not count towards journey_orch.batch_timeout.
  *
  * A trial takes no lock, since nobody may wait for it: it counts and decides.
  */
 #include "postgres.h"
 
-#include "utils/memutils.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 #include "core/lane.h"
 #include "enrollment/batch.h"
-#include "journey/acts.h"
 
 /* Entries into a journey that a batch may make without being alone. */
 #define FAR_ENTRIES 4000
+
+/* The lock of all that are near a cap; others are those of a journey_id. */
+#define NEAR_LOCK 0
 
 /* What the batch knows of a journey with a cap over all lanes. */
 typedef struct JoCapState
 {
 	int32		journey_id;
+	JoCaps		caps;			/* settled for these; the strictest it met */
 	int64		active;			/* without what this batch adds */
 	int64		total;
 	int64		limit;			/* entries that this batch may add */
 	bool		is_full;		/* and no lock is held */
 } JoCapState;
-
-/* Journeys with such a cap that this process has met, ascending. */
-static List *known_journeys = NIL;
 
 static bool
 has_shared_cap(const JoGraph *graph)
@@ -91,14 +95,36 @@ is_far(const JoBatch *batch, const JoCaps *caps, const JoCapState *state)
 		(int64) JO_LANES * FAR_ENTRIES;
 }
 
+/*
+ * Take a lock alone, however long the others need.  A limit on the time of a
+ * worker's batch rests meanwhile.
+ */
+static void
+lock_patiently(uint32 key)
+{
+	TimestampTz ends_at;
+	long		left;
+
+	if (!IsBackgroundWorker || !get_timeout_active(STATEMENT_TIMEOUT))
+	{
+		jo_lock(JO_LOCK_CAP, key);
+		return;
+	}
+	ends_at = get_timeout_finish_time(STATEMENT_TIMEOUT);
+	left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), ends_at);
+	disable_timeout(STATEMENT_TIMEOUT, true);
+	jo_lock(JO_LOCK_CAP, key);
+	enable_timeout_after(STATEMENT_TIMEOUT, (int) Max(left, 1));
+}
+
 /* Find out how many the batch may let into the journey; see above. */
 static void
-settle_cap(JoBatch *batch, const JoGraph *graph, JoCapState *state)
+settle_cap(JoBatch *batch, JoCapState *state)
 {
-	const JoCaps *caps = &graph->entry.caps;
+	const JoCaps *caps = &state->caps;
 
 	state->limit = PG_INT64_MAX;
-	jo_tally_read(graph->journey_id, &state->active, &state->total);
+	jo_tally_read(state->journey_id, &state->active, &state->total);
 	if (batch->sink->write_position == NULL)
 		return;
 	state->is_full = is_full(batch, caps, state);
@@ -106,30 +132,25 @@ settle_cap(JoBatch *batch, const JoGraph *graph, JoCapState *state)
 		return;
 	if (is_far(batch, caps, state))
 	{
-		jo_lock_shared(JO_LOCK_CAP, graph->journey_id);
-		jo_tally_read(graph->journey_id, &state->active, &state->total);
+		jo_lock_shared(JO_LOCK_CAP, state->journey_id);
+		jo_tally_read(state->journey_id, &state->active, &state->total);
 		if (is_far(batch, caps, state))
 		{
 			state->limit = FAR_ENTRIES;
 			return;
 		}
-		jo_unlock_shared(JO_LOCK_CAP, graph->journey_id);
+		jo_unlock_shared(JO_LOCK_CAP, state->journey_id);
 	}
-	jo_lock(JO_LOCK_CAP, graph->journey_id);
-	jo_tally_read(graph->journey_id, &state->active, &state->total);
+	lock_patiently(NEAR_LOCK);
+	lock_patiently(state->journey_id);
+	jo_tally_read(state->journey_id, &state->active, &state->total);
 }
 
-static void
-remember_journey(int32 journey_id)
+/* The smaller of two bounds, of which 0 is none. */
+static int
+stricter(int a, int b)
 {
-	MemoryContext caller;
-
-	if (list_member_int(known_journeys, journey_id))
-		return;
-	caller = MemoryContextSwitchTo(TopMemoryContext);
-	known_journeys = lappend_int(known_journeys, journey_id);
-	list_sort(known_journeys, list_int_cmp);
-	MemoryContextSwitchTo(caller);
+	return a == 0 ? b : b == 0 ? a : Min(a, b);
 }
 
 static JoCapState *
@@ -147,43 +168,37 @@ find_state(const JoBatch *batch, int32 journey_id)
 	return NULL;
 }
 
-/* The state of a journey, settled with those that the process knows. */
+/*
+ * The state of the graph's journey.  A batch may meet two versions of it: what
+ * was settled for the caps of one says nothing of stricter ones.
+ */
 static JoCapState *
-get_state(JoBatch *batch, const JoMember *member, const JoGraph *graph)
+get_state(JoBatch *batch, const JoGraph *graph)
 {
+	const JoCaps *caps = &graph->entry.caps;
 	JoCapState *state = find_state(batch, graph->journey_id);
-	ListCell   *cell;
+	int			at_once;
+	int			total;
 
-	if (state != NULL)
-		return state;
-	remember_journey(graph->journey_id);
-	foreach(cell, known_journeys)
+	if (state == NULL)
 	{
-		int32		journey_id = lfirst_int(cell);
-		const JoGraph *known = graph;
-
-		if (journey_id != graph->journey_id)
-		{
-			const JoAct *act = jo_act_before(journey_id,
-											 member->event->act_seq);
-
-			known = act != NULL ? jo_graph(journey_id, act->version) : NULL;
-		}
-		if (known == NULL || !has_shared_cap(known) ||
-			find_state(batch, journey_id) != NULL)
-			continue;
 		state = palloc0(sizeof(JoCapState));
-		state->journey_id = journey_id;
+		state->journey_id = graph->journey_id;
 		batch->caps = lappend(batch->caps, state);
-		settle_cap(batch, known, state);
 	}
-	return find_state(batch, graph->journey_id);
+	at_once = stricter(caps->at_once, state->caps.at_once);
+	total = stricter(caps->total, state->caps.total);
+	if (at_once == state->caps.at_once && total == state->caps.total)
+		return state;
+	state->caps.at_once = at_once;
+	state->caps.total = total;
+	settle_cap(batch, state);
+	return state;
 }
 
 /* The cap over all lanes that refuses, or NULL. */
 static const char *
-find_shared_refusal(JoBatch *batch, const JoMember *member,
-					const JoGraph *graph)
+find_shared_refusal(JoBatch *batch, const JoGraph *graph)
 {
 	const JoCaps *caps = &graph->entry.caps;
 	JoCapState *state;
@@ -193,9 +208,9 @@ find_shared_refusal(JoBatch *batch, const JoMember *member,
 	/* in a simulation there is nobody but the customer */
 	if (!has_shared_cap(graph) || batch->simulation != NULL)
 		return NULL;
-	state = get_state(batch, member, graph);
-	if (state->is_full && !is_full(batch, caps, state))
-		settle_cap(batch, graph, state);
+	state = get_state(batch, graph);
+	if (state->is_full && !is_full(batch, &state->caps, state))
+		settle_cap(batch, state);
 	jo_tally_of_batch(batch, graph->journey_id, &active, &total);
 	if (caps->total > 0 && state->total + total >= caps->total)
 		return "cap_total";
@@ -269,7 +284,7 @@ jo_cap_refusal(JoBatch *batch, JoMember *member, const JoGraph *graph)
 	if (caps->at_once_per_customer > 0 &&
 		count_active(member, graph) >= caps->at_once_per_customer)
 		return "cap_at_once_per_customer";
-	return find_shared_refusal(batch, member, graph);
+	return find_shared_refusal(batch, graph);
 }
 
 /*

@@ -50,6 +50,10 @@ jo_worker_fan_out(Oid extension, bool wait, const ErrorData *given_up)
 	if (get_extension_oid("journey_orch", true) != extension)
 		return false;
 	if (given_up != NULL)
+	{
+		/* commits before anything else that may be as slow */
 		jo_fan_out_give_up(given_up);
+		return true;
+	}
 	return jo_fan_out_run(wait) == JO_FAN_OUT_WORKED;
 }

@@ -381,7 +381,11 @@ note_fan_out_failure(TimestampTz now)
 											 jo_worker_backoff(++fan_out_failures));
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && jo_batch_timeout > 0 &&
 		TimestampDifferenceExceeds(batch_started_at, now, jo_batch_timeout))
+	{
+		if (slow_fan_out != NULL)
+			FreeErrorData(slow_fan_out);
 		slow_fan_out = error;
+	}
 	else
 		FreeErrorData(error);
 }
