@@ -15,6 +15,10 @@ DAY = timedelta(days=1)
 _zones = {}
 
 
+def instant(text):
+    return datetime.fromisoformat(text)
+
+
 def _offset(zone, instant):
     return instant.astimezone(zone).utcoffset()
 
@@ -201,6 +205,21 @@ def _first(instant, name, accept, form):
                     return found
         instant = end
     return None
+
+
+def due_by_form(now, form, name):
+    """The due time of "for", "at", "weekdays" and "window"; None: "missed" goes on at once."""
+    if "for" in form:
+        gap, overlap = ("forward", "second") if "at" in form else \
+            (form.get("gap", "forward"), form.get("overlap", "second"))
+        due = add(now, form["for"], name, gap, overlap)
+        return first_wanted(due, form, name) if {"at", "weekdays", "window"} & set(form) else due
+    due = first_wanted(now, form, name)
+    if form.get("missed") == "continue" and "at" in form and due > now:
+        today = _hour_of_day(_midnight(local_of(now, name)), form, name)
+        if today is not None and today < now:
+            return None
+    return due
 
 
 def jitter(due, form, name, journey, step, customer):

@@ -4,7 +4,7 @@ An expression is a list; sql() writes it as the SQL of a definition, value()
 computes what it yields in the model.  What raises in SQL raises Raised here.
 """
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 
 
 class Raised(Exception):
@@ -49,6 +49,14 @@ def sql(e):
         return f"customer.plan = '{e[1]}'"
     if kind == "bad":
         return f"customer.bad::int {e[1]} {e[2]}"
+    if kind == "event_status":
+        return f"event->>'status' = '{e[1]}'"
+    if kind == "length":
+        return f"jsonb_array_length(context->'{e[1]}') {e[2]} {e[3]}"
+    if kind == "reason":
+        return f"context->'{e[1]}'->>'reason' = '{e[2]}'"
+    if kind == "call":
+        return f"shop.note(customer.id, {sql(e[1])})"
     if kind == "and":
         return " AND ".join(f"({sql(x)})" for x in e[1:])
     if kind == "not":
@@ -58,6 +66,7 @@ def sql(e):
         "event_key": "event->>'k'",
         "v_n": "(event->>'n')::int",
         "v_bad": "customer.bad::int",
+        "v_three": "3",
         "v_count": "coalesce((context->>'a')::int, 0) + 1",
         "v_now": "journey.now",
         "v_key": "journey.key",
@@ -92,6 +101,20 @@ def value(e, scope):
         return _compare("=", customer["plan"], e[1])
     if kind == "bad":
         return _compare(e[1], _integer(customer["bad"]), e[2])
+    if kind == "event_status":
+        return _compare("=", event.get("status"), e[1])
+    if kind == "length":
+        gathered = context.get(e[1])
+        if gathered is not None and not isinstance(gathered, list):
+            raise Raised("22023")
+        return _compare(e[2], None if gathered is None else len(gathered), e[3])
+    if kind == "reason":
+        output = context.get(e[1])
+        return _compare("=", output.get("reason") if isinstance(output, dict) else None, e[2])
+    if kind == "call":
+        return value(e[1], scope)
+    if kind == "v_three":
+        return 3
     if kind == "and":
         parts = [value(x, scope) for x in e[1:]]
         return False if False in parts else None if None in parts else True
@@ -168,19 +191,12 @@ def render(template, scope):
             f" z={scope['timezone']}")
 
 
-def to_sql(journey):
+def to_sql(node):
     """The definition as journey_orch reads it: expressions become SQL."""
-    keys = {"when", "match_key", "key", "value", "currency", "payload", "until_sql"}
-
-    def walk(node, key=None):
-        if isinstance(node, dict):
-            return {k: walk(v, k) for k, v in node.items()}
-        if isinstance(node, list):
-            if node and isinstance(node[0], str) and node[0] == "expr":
-                return sql(node[1])
-            return [walk(x) for x in node]
-        return node
-    return walk(journey)
-
-
-__all__ = ["Raised", "sql", "value", "render", "to_sql", "TEMPLATES", "stamp_json", "timedelta"]
+    if isinstance(node, dict):
+        return {k: to_sql(v) for k, v in node.items()}
+    if isinstance(node, list):
+        if len(node) == 2 and node[0] == "expr":
+            return sql(node[1])
+        return [to_sql(x) for x in node]
+    return node

@@ -1,0 +1,196 @@
+"""test/model/sends.py: a message, from its step to what its relay says of it.
+
+A message is tried on the channels of its step in their order.  Each attempt is
+a row of the outbox; what a relay answers comes to the customer's lane as an
+input like any other.
+"""
+import hashlib
+import re
+from datetime import timedelta
+
+import clocks
+from language import render, Raised
+from run import Event
+
+SETTLING = ("message.sent", "message.failed")
+MAX_ATTEMPTS = 3
+RETRY = timedelta(hours=2)
+ADDRESSES = {"email": lambda customer: "somebody@example.com",
+             "sms": lambda customer: customer["plan"]}
+
+
+def answer(channel, round_of, message):
+    """What the relay says of a message that it has claimed: simulated, but not random."""
+    name = re.sub(r"h\d+h", "@", f"{message.customer} {message.journey} {message.step} {channel} {round_of}")
+    place = int(hashlib.md5(name.encode()).hexdigest()[:6], 16) % 100
+    for answer, upper in (("sent", 45), ("clicked", 60), ("opened", 68), ("bounced", 75),
+                          ("never", 87), ("later", 94), ("hold", 100)):
+        if place < upper:
+            return answer
+    raise AssertionError("no answer")
+
+
+class Message:
+    def __init__(self, run, customer, template, channels, expires_at, is_awaited):
+        self.run, self.customer, self.journey = run, customer, run.journey
+        self.step, self.visit, self.order = run.step, run.visit, run.order
+        self.template, self.channels, self.expires_at = template, channels, expires_at
+        self.is_awaited, self.event = is_awaited, run.event
+        self.place, self.failures, self.is_lost, self.attempts = 0, 0, False, []
+        self.state, self.due, self.ticket = None, None, 0
+        self.is_recalled = False        # its run was ended by a goal, a rule, a publish or stop
+
+    @property
+    def channel(self):
+        return self.channels[self.place]
+
+    def shown_state(self, clock):
+        """The state in view message_status: it need not wait for a claim to see that it is too late."""
+        is_late = self.expires_at is not None and clock >= self.expires_at
+        return "expired" if is_late and self.state in ("enqueued", "deferred") else self.state
+
+
+class Sends:
+    """Of a customer: his messages."""
+
+    def do_send(self, run, step):
+        if run.holdout:
+            return self.shadow(run, step)
+        spec = step["send"]
+        expires_at = None
+        if "expires_after" in spec:
+            expires_at = clocks.add(self.now, spec["expires_after"], self.zone(run.definition))
+        message = Message(run, self.id, spec["template"], spec["channels"], expires_at,
+                          "on_failure" in step or len(spec["channels"]) > 1)
+        try:
+            is_enqueued = self.try_channels(message)
+        except Raised as error:
+            # on_render_error: 'park', whatever on_failure says
+            self.park(run, str(error))
+            return True
+        if not is_enqueued:
+            if "on_failure" in step:
+                self.cover(run, "error")
+            self.move(run, step.get("on_failure", step["next"]), "no_address")
+            return False
+        self.messages.append(message)
+        if message.is_awaited:
+            run.state = "sending"
+            return True
+        self.move(run, step["next"], "enqueued")
+        return False
+
+    def try_channels(self, message):
+        """Enqueue on the first channel, from the one in turn on, that has an address."""
+        while message.place < len(message.channels):
+            if ADDRESSES[message.channel](self.columns or {"plan": None}) is not None:
+                self.enqueue(message, self.text(message))
+                return True
+            message.place += 1
+        return False
+
+    def text(self, message):
+        try:
+            return render(message.template, self.scope(message.run, message.event))
+        except Raised as error:
+            # docs unclear: which code the parked run has, JO007 or the hole's own
+            raise Raised(str(error)) from None
+
+    def enqueue(self, message, text):
+        self.enqueued += 1
+        message.ticket, message.state, message.due = self.enqueued, "enqueued", None
+        message.attempts.append({"channel": message.channel, "clock": self.now, "text": text})
+
+    def retry(self, message):
+        """The back-off of a message is over."""
+        self.enqueue(message, message.attempts[-1]["text"])
+
+    def withdraw(self, run):
+        """Take back what no relay has claimed; what one has will not be tried again."""
+        for message in self.messages:
+            if message.run is run:
+                message.is_recalled = True
+                if message.state == "dead":
+                    # docs unclear: a dead letter of a run that is ended early is shown as failed
+                    message.state = "failed"
+                if message.state in ("enqueued", "deferred"):
+                    # one whose newest attempt failed will have no other
+                    message.state, message.due = "withdrawn" if message.due is None else "failed", None
+
+    def release_messages(self, journey):
+        for message in self.messages:
+            if message.journey == journey.name and message.state == "deferred" and message.due is None:
+                self.enqueue(message, message.attempts[-1]["text"])
+
+    # the relay
+
+    def relay(self, channel, round_of, clock):
+        """Claim what is ready; return what is said of it, in the order in which it is said."""
+        said = {"nack": [], "ack": [], "report": []}
+        ready = [m for m in self.messages if m.channel == channel and m.state in ("enqueued", "claimed")]
+        for message in sorted(ready, key=lambda m: (m.state != "claimed", m.ticket)):
+            if message.state == "claimed":
+                said["ack"].append(self.acked(message))
+            elif message.expires_at is not None and clock >= message.expires_at:
+                message.state = "expired"
+                said["nack"].append(self.expired(message))
+            elif self.world.journeys[message.journey].pause:
+                message.state = "deferred"
+                said["nack"].append(self.withheld(message))
+            else:
+                self.answered(message, answer(channel, round_of, message), said)
+        return said["nack"] + said["ack"] + said["report"]
+
+    def answered(self, message, word, said):
+        message.state = "claimed"
+        if word in ("never", "later"):
+            message.state = "failed"
+            said["nack"].append(lambda: self.failed(message, word == "never"))
+        elif word != "hold":
+            said["ack"].append(self.acked(message))
+            if word != "sent":
+                payload = {"status": word, "step": message.step, "channel": message.channel}
+                event = Event(f"message.{word}", payload, message)
+                said["report"].append(lambda: self.happen(event))
+
+    def acked(self, message):
+        """An acknowledgement is an event only where the run stays for it."""
+        message.state = "sent"
+        return lambda: message.is_awaited and self.happen(Event("message.sent", {}, message))
+
+    def expired(self, message):
+        return lambda: message.is_awaited and self.happen(Event("message.failed", {}, message))
+
+    def withheld(self, message):
+        return lambda: self.happen(Event("message.deferred", {}, message))
+
+    def failed(self, message, is_permanent):
+        """A relay could not send it: again later, on the next channel, or never."""
+        message.failures += 1
+        message.is_lost = is_permanent or message.failures >= MAX_ATTEMPTS
+        self.happen(Event("message.failed", {}, message))
+
+    def settle_message(self, message, name):
+        """What becomes of a message, and of the run that stays for it."""
+        run = message.run
+        stays = run.state == "sending" and run.visit == message.visit
+        if name == "message.failed" and message.state != "expired":
+            if message.is_recalled:
+                return
+            if not message.is_lost:
+                message.state, message.due = "deferred", self.now + RETRY
+                return
+            message.failures, message.place = 0, message.place + 1
+            if stays and self.try_channels(message):
+                return
+            # of a parked run it is not decided yet
+            is_open = message.is_awaited and run.state == "parked" and run.visit == message.visit
+            message.place, message.state = message.place - 1, "failed" if is_open else "dead"
+        if not stays:
+            return
+        if name == "message.sent":
+            self.go(run, run.here["next"], "sent")
+            return
+        if "on_failure" in run.here:
+            self.cover(run, "error")
+        self.go(run, run.here.get("on_failure", run.here["next"]), "failed")
