@@ -285,10 +285,17 @@ ALTER TABLE shop.customer RENAME COLUMN birthday TO born_on;
 SELECT stop('contract');
 CALL run();
 
+-- A draft, simulated: the dates become known at "since".
+INSERT INTO shop.customer (id, timezone, born_on) VALUES ('sim', 'Asia/Tokyo', '2000-02-29'), ('sim without', NULL, NULL);
+SELECT define(public.definition('draft', '{"value": "customer.born_on", "offset": "-7 days", "at": "09:00", "every": "1 year"}'));
+SELECT at, customer, outcome, to_step, reason, context -> 'entry' ->> 'occurrence' AS occurrence
+  FROM simulate('draft', customers => '{sim,sim without,nobody}', since => '2027-01-01', until => '2028-12-31', events => '[]');
+
 -- Many: each lane looks at them a page at a time, and goes on where it was.
-DELETE FROM shop.customer;
+CREATE TABLE shop.member (id bigint PRIMARY KEY, born_on date);
+SELECT bind_customer('shop.member', 'id');
 SELECT set_clock('2041-01-01 00:00+00', force => true);
-INSERT INTO shop.customer (id, born_on) SELECT n, date '2041-02-01' + n % 300 FROM generate_series(1, 34000) AS n;
+INSERT INTO shop.member SELECT n, date '2041-02-01' + (n % 300)::int FROM generate_series(1, 34000) AS n;
 SELECT define(public.definition('many', '{"value": "customer.born_on"}'));
 SELECT count(*) FROM publish('many');
 CALL run(max_batches => 8);

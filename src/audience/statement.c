@@ -344,9 +344,11 @@ jo_binding_page_statement(const JoBinding *binding, bool goes_on)
 	Oid			type;
 	char	   *key = choose_key(relation, binding, id, &type);
 
+	/* ORDER BY takes a name for one of the result: let none be a column's */
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT %s, %s::pg_catalog.text FROM %s AS %s WHERE ",
-					 text_of(binding->id_sql), key, name_of(relation), alias);
+	appendStringInfo(&sql, "SELECT %s AS %s, %s::pg_catalog.text AS %s FROM %s AS %s WHERE ",
+					 text_of(binding->id_sql), alias, key, alias,
+					 name_of(relation), alias);
 	if (goes_on)
 		appendStringInfo(&sql, "%s OPERATOR(pg_catalog.>) $1::%s", key,
 						 format_type_be_qualified(type));

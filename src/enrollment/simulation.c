@@ -60,9 +60,27 @@ jo_subject_add_event(JoSubject *subject, JoEvent *event)
 	subject->events = lappend(subject->events, event);
 }
 
+/* Before all his events a customer's dates are looked at, as by publish(). */
+static List *
+put_plan_first(TimestampTz since, JoMember *member, List *events)
+{
+	JoEvent    *event = palloc0(sizeof(JoEvent));
+
+	event->kind = JO_EVENT_KIND_COMMAND;
+	event->name = JO_COMMAND_PLAN;
+	event->customer_id = member->customer_id;
+	event->instant = since;
+	event->act_seq = PG_INT64_MAX;
+	event->payload = jo_jsonb_empty();
+	return lcons(event, list_copy(events));
+}
+
 static void
 add_members(JoBatch *batch)
 {
+	TimestampTz since = batch->simulation->since;
+	bool		has_dates = !TIMESTAMP_NOT_FINITE(since) &&
+	jo_graphs_entered_by_date(PG_INT64_MAX) != NIL;
 	ListCell   *cell;
 
 	foreach(cell, batch->simulation->subjects)
@@ -72,7 +90,8 @@ add_members(JoBatch *batch)
 											 subject->profile.customer_id);
 
 		member->profile = subject->profile;
-		member->events = subject->events;
+		member->events = has_dates ?
+			put_plan_first(since, member, subject->events) : subject->events;
 		member->ordinal = foreach_current_index(cell);
 	}
 }

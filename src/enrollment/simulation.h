@@ -28,6 +28,8 @@ typedef struct JoSimulatedRow
 /* Who wants to know, and how much. */
 typedef struct JoSimulation
 {
+	TimestampTz since;			/* when the customers' dates become known; not
+								 * finite: never */
 	TimestampTz until;			/* the clock goes no further */
 	int64		max_rows;		/* 54000 beyond */
 	int64		rows;			/* so far */

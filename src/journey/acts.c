@@ -266,8 +266,16 @@ jo_acts_end(void)
 const JoAct *
 jo_acts(int32 journey_id, int *n)
 {
-	ActList    *list = hash_search(lists, &journey_id, HASH_FIND, NULL);
+	ActList    *list;
 
+	if (jo_pretence != NULL)
+	{
+		const JoAct *act = jo_pretended_act(journey_id);
+
+		*n = act != NULL ? 1 : 0;
+		return act;
+	}
+	list = hash_search(lists, &journey_id, HASH_FIND, NULL);
 	*n = list != NULL ? list->nacts : 0;
 	return list != NULL ? list->acts : NULL;
 }

@@ -452,8 +452,8 @@ jo_compare_graphs(const ListCell *a, const ListCell *b)
  * The graphs that an event named as "name" may enter, in CurrentMemoryContext.
  */
 /* Is it the event that enters, or does it stand for the date that does? */
-static bool
-is_entered_by(const JoGraph *graph, const char *name)
+bool
+jo_graph_is_entered_by(const JoGraph *graph, const char *name)
 {
 	if (graph->entry.kind == JO_ENTRY_DATE)
 		return strcmp(name, JO_COMMAND_DATE) == 0;
@@ -476,7 +476,7 @@ collect_graphs(const CachedEvent *name, const JoEvent *event)
 		if (act == NULL || act->state == JO_JOURNEY_ARCHIVED)
 			continue;
 		graph = jo_graph(journey->journey_id, act->version);
-		if (graph == NULL || !is_entered_by(graph, name->name))
+		if (graph == NULL || !jo_graph_is_entered_by(graph, name->name))
 			continue;
 		result = lappend(result, graph);
 	}

@@ -332,6 +332,9 @@ extern int	jo_compare_graphs(const ListCell *a, const ListCell *b);
  * archived; list in CurrentMemoryContext of graphs owned by the cache. */
 extern List *jo_live_graphs(void);
 
+/* Does the event of this name enter it?  JO_COMMAND_DATE stands for a date. */
+extern bool jo_graph_is_entered_by(const JoGraph *graph, const char *name);
+
 /* The same of those that a date enters, with the acts before the ticket. */
 extern List *jo_graphs_entered_by_date(int64 seq);
 

@@ -218,8 +218,8 @@ jo_pretended_entered_by(const char *name)
 	{
 		const Pretended *journey = &jo_pretence->journeys[i];
 
-		if (journey->takes_events && journey->graph->entry.on != NULL &&
-			strcmp(journey->graph->entry.on, name) == 0)
+		if (journey->takes_events &&
+			jo_graph_is_entered_by(journey->graph, name))
 			entered->graphs = lappend(entered->graphs, journey->graph);
 	}
 	list_sort(entered->graphs, jo_compare_graphs);

@@ -221,6 +221,7 @@ simulate(JoPretence *pretence, JoPopulation *population, int64 max_rows,
 		 ReturnSetInfo *result)
 {
 	JoSimulation simulation = {
+		.since = population->since,
 		.until = population->until,
 		.max_rows = max_rows,
 		.receive = collect_row
