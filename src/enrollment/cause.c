@@ -18,6 +18,7 @@
 
 #include "core/lane.h"
 #include "enrollment/batch.h"
+#include "journey/acts.h"
 
 /* Runs that cause each other before they are taken to be spinning. */
 #define DEPTH_LIMIT 32
@@ -83,6 +84,24 @@ identity_by_run(const JoRun *run, const char *name)
 	return identity_of(bytes, sizeof(pg_uuid_t) + length);
 }
 
+/*
+ * How journeys stand for what the member's input under way causes: as they do
+ * for that input.  What a timer causes under the virtual clock has to do with no
+ * act of a later instant, although those are committed already; under the real
+ * clock a timer comes after every act (act.c).
+ */
+static int64
+act_seq_of_cause(const JoBatch *batch, const JoMember *member, int64 ticket)
+{
+	if (member->event != NULL)
+		return member->event->act_seq;
+	if (member->act != NULL)
+		return member->act->seq + 1;
+	if (!batch->clock.is_virtual)
+		return ticket;
+	return Min(ticket, jo_act_first_between(member->now, batch->clock.now));
+}
+
 /* A new event of the member's, right after the input under way. */
 static JoEvent *
 add_event(JoBatch *batch, JoMember *member, char kind, const char *name,
@@ -91,8 +110,7 @@ add_event(JoBatch *batch, JoMember *member, char kind, const char *name,
 	JoEvent    *event = palloc0(sizeof(JoEvent));
 
 	event->seq = draw_ticket(batch);
-	event->act_seq = member->event != NULL ? member->event->act_seq :
-		event->seq;
+	event->act_seq = act_seq_of_cause(batch, member, event->seq);
 	event->instant = member->now;
 	event->kind = kind;
 	event->customer_id = member->customer_id;

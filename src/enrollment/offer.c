@@ -307,6 +307,20 @@ start_offer(JoBatch *batch, JoTask *task)
 	return true;
 }
 
+/* In a ranked wait: has a branch before this one happened by the same event? */
+static bool
+is_outrun(const JoTask *task)
+{
+	const Offer *offer = task->state;
+	const JoCandidate *candidate = list_nth(offer->candidates, offer->current);
+	int			happened;
+
+	if (candidate->kind != JO_CANDIDATE_BRANCH)
+		return false;
+	happened = jo_progress_happened(task->run);
+	return happened >= 0 && candidate->index > happened;
+}
+
 static bool
 offer_resume(JoBatch *batch, JoTask *task)
 {
@@ -338,6 +352,11 @@ offer_resume(JoBatch *batch, JoTask *task)
 
 	while (offer->current < list_length(offer->candidates))
 	{
+		if (is_outrun(task))
+		{
+			offer->current++;
+			continue;
+		}
 		if (!question_candidate(batch, task))
 			return false;
 		if (take_candidate(batch, task))

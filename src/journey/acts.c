@@ -336,6 +336,25 @@ jo_act_met(int32 journey_id, const JoEvent *event)
 	return NULL;
 }
 
+int64
+jo_act_first_between(TimestampTz after, TimestampTz upto)
+{
+	HASH_SEQ_STATUS status;
+	ActList    *list;
+	int64		first = PG_INT64_MAX;
+
+	hash_seq_init(&status, lists);
+	while ((list = hash_seq_search(&status)) != NULL)
+		for (int i = list->nacts - 1; i >= 0; i--)
+		{
+			const JoAct *act = &list->acts[i];
+
+			if (act->at <= upto && act->at > after && act->seq < first)
+				first = act->seq;
+		}
+	return first;
+}
+
 const JoAct *
 jo_act_pause(int32 journey_id, const JoAct *act)
 {

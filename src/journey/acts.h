@@ -57,6 +57,10 @@ extern void jo_acts_end(void);
 /* All acts of a journey, by ticket; *n of them. */
 extern const JoAct *jo_acts(int32 journey_id, int *n);
 
+/* The smallest ticket of an act of any journey that is later than "after" and
+ * not later than "upto"; PG_INT64_MAX: there is none. */
+extern int64 jo_act_first_between(TimestampTz after, TimestampTz upto);
+
 /* The newest act with a smaller ticket, or NULL. */
 extern const JoAct *jo_act_before(int32 journey_id, int64 seq);
 

@@ -36,7 +36,7 @@ CREATE FUNCTION told(name text) RETURNS text LANGUAGE sql AS $$
     FROM step_log AS l JOIN journey USING (journey_id) WHERE journey.name = told.name AND due_at IS NOT NULL
 $$;
 
-SELECT plan(30);
+SELECT plan(35);
 SELECT set_clock('2026-01-01 00:00+00') \gset _
 
 -- Runs that are due at one instant: what the first causes comes before the next
@@ -67,6 +67,31 @@ SELECT advance_clock('1 day') \gset _
 CALL run();
 SELECT is((SELECT array_agg(DISTINCT l.events) FROM (SELECT string_agg(event, ' ' ORDER BY event_id) AS events FROM event_log WHERE event LIKE 'from%' GROUP BY customer_id) AS l), '{from_two from_one}',
   'runs that one event began go in the order in which the journeys took it');
+
+-- What a timer causes meets other journeys as they stood then, though they were acted on since
+SELECT make('kid', '{"journey": true}', '{"w": {"update": {"n": "1"}, "next": "x"}}'), make('mum', '{"on": "bore"}', '{"w": {"delay": "1 day", "next": "e"}, "e": {"enter": "kid", "next": "x"}}') \gset _
+SELECT make('hears', '{"on": "cry"}', '{"w": {"exit": "one"}}'), make('cries', '{"on": "bore"}', '{"w": {"delay": "1 day", "next": "e"}, "e": {"emit": "cry", "next": "x"}}') \gset _
+SELECT make('later', '{"on": "cry"}', '{"w": {"exit": "later"}}'), make('waker', '{"on": "bore"}', '{"w": {"update": {"n": "1"}, "next": "e"}, "e": {"emit": "woke", "next": "x"}}') \gset _
+SELECT make('woken', '{"on": "woke"}', '{"w": {"exit": "x"}}') \gset _
+SELECT pause('waker') \gset _
+SELECT happened('bore', 'a') \gset _
+CALL run();
+SELECT pause('kid'), stop('later') \gset _
+SELECT advance_clock('25 hours') \gset _
+SELECT resume('kid') \gset _
+SELECT make('hears', '{"on": "cry"}', '{"w": {"exit": "two"}}') \gset _
+SELECT publish('later'), stop('woken'), resume('waker') \gset _
+CALL run();
+SELECT is(trail('kid'), 'entered w, held paused, released resumed, advanced x, ended x', 'a child is held by the pause of that time');
+SELECT is(trail('hears'), 'entered w, ended one', 'an event enters the version of that time');
+SELECT is(trail('later'), 'refused stopped', 'and is refused by what was stopped then');
+SELECT is(trail('woken'), 'refused stopped', 'what a resume releases meets what stands at the resume');
+
+-- A ranked wait: a branch that has happened keeps those behind it from being tested, by the same event too
+SELECT make('ranked', '{"on": "rank"}', '{"w": {"wait": {"ranked": true, "for": [{"on": "never", "next": "x"}, {"on": "place", "next": "x"}, {"on": "place", "when": "(event->>''n'')::int = 1", "next": "x"}], "until": {"after": "1 day", "next": "x"}}}}') \gset _
+SELECT happened('rank', 'a'), happened('place', 'a', '{"n": "none"}') \gset _
+CALL run();
+SELECT is(place('ranked'), 'w waiting ' || to_char(clock() + interval '1 day', 'MM-DD HH24:MI'), 'the branch behind is not asked, and cannot raise');
 
 -- A goal counts to its very last instant, also what a timer then causes
 SELECT make('counted', '{"on": "both_2"}', '{"w": {"exit": "x"}}', '{"goal": {"on": "from_timer", "within": "1 day"}}'),
