@@ -108,6 +108,19 @@ SELECT count(*) FROM journey_orch.simulate_definition(jsonb_set(public.parent(),
 SELECT customer, key, outcome, from_step, to_step, context FROM journey_orch.simulate('welcome', customers => '{1}', since => '2026-01-01', until => '2026-01-02',
   events => '[{"enter": {"key": "k", "context": {"a": 1}}, "after": "1 hour"}]');
 
+-- what people do with messages, once they have them
+SELECT at, outcome, from_step, to_step, reason, event FROM journey_orch.simulate_definition('{
+  "journey": "clicks", "entry": {"on": "came"}, "start": "one", "steps": {
+    "one": {"send": {"channels": ["email"], "template": "hello"}, "next": "look"},
+    "look": {"wait": {"for": [{"on": "message.clicked", "of": "one", "when": "event#>>''{detail,url}'' = ''a''", "next": "two"}], "until": {"after": "1 day", "next": "lost"}}},
+    "two": {"send": {"channels": ["sms"], "template": "hello"}, "next": "last", "on_failure": "lost"},
+    "last": {"wait": {"for": [{"on": "message.replied", "of": "two", "next": "won"}], "until": {"after": "1 day", "next": "lost"}}},
+    "lost": {"exit": "lost"}, "won": {"exit": "won"}}}', customers => '{1,2}', since => '2026-01-01', events => $$[
+  {"event": "came"}, {"event": "came", "customer": "2", "after": "3 days"},
+  {"event": "message.clicked", "of": "one", "after": "2 hours", "payload": {"url": "a"}},
+  {"event": "message.clicked", "of": "one", "after": "1 hour", "payload": {"url": "b"}},
+  {"event": "message.replied", "of": "two", "after": "23:59", "customer": "1"}]$$);
+
 -- versions: the one published last, of a draft the newest, or the one named
 SELECT journey_orch.define(jsonb_set(journey_orch.definition('welcome'), '{steps,done,exit}', '"finished"')) AS version;
 SELECT DISTINCT of_version FROM public.asked WHERE of_version IS NOT NULL;

@@ -8,12 +8,22 @@
 
 #include "enrollment/batch.h"
 
+/* What a subject does with every message of a step. */
+typedef struct JoReaction
+{
+	const char *step;
+	const char *name;			/* message.opened and the like */
+	Interval   *after;			/* in UTC, from when it is enqueued */
+	Jsonb	   *detail;			/* of the report; or NULL */
+} JoReaction;
+
 /* A customer to simulate. */
 typedef struct JoSubject
 {
 	JoCustomer	profile;		/* loaded, or invented */
 	List	   *events;			/* of JoEvent *, in order;
 								 * jo_subject_add_event */
+	List	   *reactions;		/* of JoReaction * */
 } JoSubject;
 
 /* One row of the result: pointers are good during the call only. */

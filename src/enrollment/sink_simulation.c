@@ -6,11 +6,14 @@
  * kept, and bounds a simulation by its rows and its memory.  An attempt becomes
  * a row of outcome "message"; there is no outbox, no claim, and no gate.  The
  * message of a run that awaits its fate counts as sent at once, unless an event
- * to come reports on it: then that report decides, as it did.
+ * to come reports on it: then that report decides, as it did.  What a subject
+ * does with messages becomes events of his, once there is such a message.
  */
 #include "postgres.h"
 
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "enrollment/json.h"
 #include "enrollment/simulation.h"
@@ -52,9 +55,9 @@ find_report(const JoMember *member, JoAttempt *attempt)
 	return false;
 }
 
-/* The relay that is not there has sent the message. */
-static void
-report_sent(JoBatch *batch, JoRun *run, const JoAttempt *attempt)
+/* What every report on the attempt says of it. */
+static Jsonb *
+make_report(const JoAttempt *attempt)
 {
 	Jsonb	   *report;
 
@@ -65,10 +68,74 @@ report_sent(JoBatch *batch, JoRun *run, const JoAttempt *attempt)
 	report = jo_json_put_int(report, "version", attempt->version);
 	report = jo_json_put_string(report, "step", attempt->step);
 	report = jo_json_put_int(report, "visit", attempt->visit);
-	report = jo_json_put_string(report, "channel", attempt->channel);
+	return jo_json_put_string(report, "channel", attempt->channel);
+}
+
+/* The relay that is not there has sent the message. */
+static void
+report_sent(JoBatch *batch, JoRun *run, const JoAttempt *attempt)
+{
+	Jsonb	   *report = make_report(attempt);
+
 	report = jo_json_put_int(report, "attempt", attempt->attempt);
 	report = jo_json_put_string(report, "template", attempt->template);
 	jo_cause_report(batch, run, "message.sent", report);
+}
+
+/* Put the event among those to come, behind all of its instant. */
+static void
+insert_event(JoMember *member, JoEvent *event)
+{
+	int			place = list_length(member->events);
+
+	while (place > member->next_event &&
+		   ((JoEvent *) list_nth(member->events, place - 1))->instant >
+		   event->instant)
+		place--;
+	member->events = list_insert_nth(member->events, place, event);
+}
+
+/* What the customer will do with the message. */
+static void
+react(JoBatch *batch, JoMember *member, const JoReaction *reaction,
+	  const JoAttempt *attempt)
+{
+	JoEvent    *event = palloc0(sizeof(JoEvent));
+	Jsonb	   *report = make_report(attempt);
+	const char *status = reaction->name + strlen("message.");
+
+	event->instant =
+		DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval,
+											  TimestampGetDatum(member->now),
+											  IntervalPGetDatum(reaction->after)));
+	if (event->instant > batch->simulation->until)
+		return;
+	batch->tickets_left--;
+	event->seq = event->identity = batch->next_ticket++;
+	event->act_seq = PG_INT64_MAX;
+	event->kind = JO_EVENT_KIND_MESSAGE;
+	event->customer_id = member->customer_id;
+	event->name = unconstify(char *, reaction->name);
+	report = jo_json_put_string(report, "status", status);
+	event->payload = jo_jsonb_put(report, "detail", reaction->detail != NULL ?
+								  reaction->detail : jo_jsonb_empty());
+	insert_event(member, event);
+}
+
+static void
+add_reactions(JoBatch *batch, JoMember *member, const JoAttempt *attempt)
+{
+	const JoSubject *subject = list_nth(batch->simulation->subjects,
+										member->ordinal);
+	ListCell   *cell;
+
+	foreach(cell, subject->reactions)
+	{
+		const JoReaction *reaction = lfirst(cell);
+
+		if (jo_streq(reaction->step, attempt->step))
+			react(batch, member, reaction, attempt);
+	}
 }
 
 static void
@@ -79,6 +146,7 @@ take_attempt(JoBatch *batch, JoMember *member, JoRun *run, JoAttempt *attempt)
 
 	if (attempt->is_awaited && !find_report(member, attempt) && run != NULL)
 		report_sent(batch, run, attempt);
+	add_reactions(batch, member, attempt);
 	*copy = *attempt;
 	row->run = run;
 	row->customer_id = member->customer_id;

@@ -5,8 +5,9 @@
  * An element is an object with "event" (a name) or "enter" (an object with
  * "context" and "key", both optional), with "at" (an instant) or "after" (an
  * interval from the beginning of the simulation; neither: at its beginning),
- * and optionally "payload" and "customer".  Anything else is refused: what is
- * passed over in silence would be missed in the result.
+ * and optionally "payload" and "customer".  With "of", a step, it is what the
+ * customer does with each message of that step, "after" it.  Anything else is
+ * refused: what is passed over in silence would be missed in the result.
  */
 #include "postgres.h"
 
@@ -28,7 +29,7 @@ typedef struct Element
 } Element;
 
 static const char *const member_names[] = {
-	"event", "enter", "at", "after", "payload", "customer"
+	"event", "enter", "at", "after", "payload", "customer", "of"
 };
 
 static void
@@ -100,7 +101,25 @@ object_member(const Element *element, const char *name)
 	return object;
 }
 
-/* When the element happens; intervals count in UTC. */
+static Interval *
+read_interval(const char *string)
+{
+	return DatumGetIntervalP(DirectFunctionCall3(interval_in,
+												 CStringGetDatum(string),
+												 ObjectIdGetDatum(InvalidOid),
+												 Int32GetDatum(-1)));
+}
+
+/* In UTC, whose bits a timestamp without zone shares. */
+static TimestampTz
+add_interval(TimestampTz instant, const Interval *interval)
+{
+	return DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval,
+												 TimestampGetDatum(instant),
+												 IntervalPGetDatum(interval)));
+}
+
+/* When the element happens. */
 static TimestampTz
 read_instant(const Element *element)
 {
@@ -117,12 +136,7 @@ read_instant(const Element *element)
 														  ObjectIdGetDatum(InvalidOid),
 														  Int32GetDatum(-1)));
 	else if (after != NULL)
-		instant = DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval,
-														TimestampGetDatum(since),
-														DirectFunctionCall3(interval_in,
-																			CStringGetDatum(after),
-																			ObjectIdGetDatum(InvalidOid),
-																			Int32GetDatum(-1))));
+		instant = add_interval(since, read_interval(after));
 	if (instant < since || instant > element->population->until)
 		refuse(element, psprintf("is at %s, which is not between \"since\" and \"until\"",
 								 timestamptz_to_str(instant)));
@@ -161,6 +175,44 @@ read_event(const Element *element, JoGivenEvent *given)
 								 jo_clipped(given->name)));
 }
 
+/* Reports that the customer himself causes; the others are the relay's. */
+static bool
+is_reaction(const char *name)
+{
+	static const char *const relays[] = {
+		"message.sent", "message.failed", "message.deferred", "message.expired"
+	};
+
+	if (name == NULL || strncmp(name, "message.", strlen("message.")) != 0 ||
+		strlen(name) > JO_EVENT_NAME_BYTES)
+		return false;
+	for (int i = 0; i < lengthof(relays); i++)
+		if (strcmp(name, relays[i]) == 0)
+			return false;
+	return true;
+}
+
+/* What the customer does with messages of step "of". */
+static void
+read_reaction(const Element *element, JoGivenEvent *given)
+{
+	JoReaction *reaction = palloc0(sizeof(JoReaction));
+	char	   *after = string_member(element, "after");
+
+	reaction->step = string_member(element, "of");
+	reaction->name = string_member(element, "event");
+	reaction->detail = object_member(element, "payload");
+	if (!is_reaction(reaction->name))
+		refuse(element, "has an \"of\", and no \"event\" such as \"message.opened\"");
+	if (has_member(element, "at") || has_member(element, "enter"))
+		refuse(element, "has both \"of\" and \"at\" or \"enter\"");
+	reaction->after = read_interval(after != NULL ? after : "0");
+	given->at = element->population->since;
+	if (add_interval(given->at, reaction->after) < given->at)
+		refuse(element, "comes before the message that it is about");
+	given->reaction = reaction;
+}
+
 static JoGivenEvent *
 read_element(const Element *element)
 {
@@ -168,6 +220,11 @@ read_element(const Element *element)
 
 	ensure_known_members(element);
 	given->customer_id = string_member(element, "customer");
+	if (has_member(element, "of"))
+	{
+		read_reaction(element, given);
+		return given;
+	}
 	given->at = read_instant(element);
 	if (!has_member(element, "enter"))
 		read_event(element, given);
@@ -243,6 +300,11 @@ jo_given_add(JoSubject *subject, const List *given)
 		if (one->customer_id != NULL &&
 			strcmp(one->customer_id, subject->profile.customer_id) != 0)
 			continue;
+		if (one->reaction != NULL)
+		{
+			subject->reactions = lappend(subject->reactions, one->reaction);
+			continue;
+		}
 		event = palloc0(sizeof(JoEvent));
 		event->kind = one->kind;
 		event->name = one->name;

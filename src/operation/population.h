@@ -16,6 +16,7 @@ typedef struct JoGivenEvent
 	char	   *name;
 	TimestampTz at;
 	Jsonb	   *payload;
+	JoReaction *reaction;		/* not NULL: it is one, and no event by itself */
 } JoGivenEvent;
 
 typedef struct JoPopulation

@@ -237,6 +237,8 @@ INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('simulate', '''j'', since => ''soon''', '22007', 'soon', false), ('simulate', '''j'', customers => ''{1}'', events => ''[]'', since => ''293900-01-01''', '22023', '"until"', true),
   ('simulate', '''j'', seed => NULL', '22004', '"seed"', false), ('simulate', '''j'', others => NULL', '22004', '"others"', false), ('simulate', '''j'', max_rows => NULL', '22004', '"max_rows"', false), ('simulate', '''j'', max_rows => 0', '22023', '"max_rows"', true),
   ('simulate', '''j'', max_rows => 1, virtual_customers => 9, events => ''[{"enter": {}}]''', '54000', 'more than 1 rows', true),
+  ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": "x", "of": "a"}]''', '22023', 'element 1 .*"of"', true), ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": "message.sent", "of": "a"}]''', '22023', 'element 1 .*"of"', true),
+  ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": "message.opened", "of": "a", "at": "2026-01-01"}]''', '22023', 'both "of" and "at"', true), ('simulate', '''j'', customers => ''{1}'', events => ''[{"event": "message.opened", "of": "a", "after": "-1 hour"}]''', '22023', 'before the message', true),
   ('simulate_definition', 'NULL', '22004', '"definition"', false), ('simulate_definition', '''{}''', 'JO001', 'errors?', true), ('simulate_definition', '''1''', 'JO001', 'error', true), ('simulate_definition', '''{"journey": "j"}''', 'JO001', '"j"', true),
   ('verify', 'NULL', '22004', 'NULL', true), ('verify', '''nope''', '22023', '"nope"', true), ('verify', '''''', '22023', '""', true);
 
