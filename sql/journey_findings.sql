@@ -73,7 +73,7 @@ INSERT INTO corpus (code, definition) VALUES
   ('no_verb', pg_temp.steps('{"a": {}}')),
   ('two_verbs', pg_temp.steps('{"a": {"delay": "1 hour", "exit": "done"}}')),
   ('wrong_form', pg_temp.definition('{"entry": {"when": "true"}}')),
-  ('not_built', pg_temp.definition('{"entry": {"schedule": {"cron": "0 9 * * 1", "audience": "SELECT 1"}}}')),
+  ('bad_cron', pg_temp.definition('{"entry": {"schedule": {"cron": "0 9 * * 1-8", "audience": "SELECT 1"}}}')),
   ('not_built', pg_temp.steps('{"a": {"decide": {"model": "churn", "arms": {"low": 0, "high": 0.7}}, "next": {"low": "b", "high": "c"}}, "b": {"exit": "done"}, "c": {"exit": "failed"}}')),
   ('unknown_step', pg_temp.definition('{"start": "b"}')),
   ('unknown_step', pg_temp.steps('{"a": {"delay": "1 hour", "next": "welcom"}, "welcome": {"exit": "done"}}')),
@@ -162,6 +162,10 @@ INSERT INTO corpus (code, definition) VALUES
   ('expression_refused', pg_temp.definition('{"entry": {"on": "x", "audience": "SELECT customer.id"}}')),
   ('expression_syntax', pg_temp.definition('{"entry": {"on": "x", "audience": "id"}}')),
   ('expression_syntax', pg_temp.definition('{"entry": {"on": "x", "audience": "SELECT 1; SELECT 2"}}')),
+  ('bad_cron', pg_temp.definition('{"entry": {"schedule": {"cron": "0 9 31 2 *", "audience": "SELECT 1"}}}')),
+  ('bad_cron', pg_temp.definition('{"entry": {"schedule": {"cron": "@daily", "audience": "SELECT 1"}}}')),
+  ('bad_timezone', pg_temp.definition('{"entry": {"schedule": {"cron": "0 9 * * *", "timezone": "Mars", "audience": "SELECT 1"}}}')),
+  ('expression_name', pg_temp.definition('{"entry": {"schedule": {"cron": "0 9 * * *", "audience": "SELECT id FROM shop.custmer"}}}')),
   ('no_entry_key', pg_temp.definition('{"entry": {"on": "x", "audience": "SELECT 1", "reentry": {"policy": "any", "cooldown": "1 day", "cooldown_scope": "key"}}}'));
 
 SELECT c.n, f.* FROM corpus AS c CROSS JOIN LATERAL journey_orch.check_definition(c.definition) WITH ORDINALITY AS f

@@ -200,6 +200,15 @@ GROUP BY 1 ORDER BY 1;
 
 SELECT journey, holdout, entered, converted, round(rate, 2) AS rate FROM journey_orch.holdout_result ORDER BY 1, 2;
 
+SELECT journey_orch.schedule('monday', 'refund', '0 9 * * mon', 'SELECT id FROM shop.customer', timezone => 'Europe/Berlin');
+SELECT schedule, journey, cron, timezone, missed, occurrences FROM journey_orch.schedule_status;
+
+SELECT journey_orch.unschedule('monday');
+
+SELECT t AT TIME ZONE 'Europe/Berlin' AS berlin, t AS utc FROM journey_orch.schedule_times('30 2 * * *', 'Europe/Berlin', '2026-03-27 12:00+00', 3) AS t;
+
+SELECT journey_orch.run_schedules();
+
 SELECT count(journey_orch.retry_fan_out(journey, event_id)) FROM journey_orch.fan_out_status WHERE state = 'failed';
 
 SELECT journey, event, state, customers, sqlstate, message FROM journey_orch.fan_out_status ORDER BY event_id;

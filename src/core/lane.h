@@ -15,6 +15,9 @@
 /* Fixed at CREATE EXTENSION; a power of two. */
 #define JO_LANES 16
 
+/* All of them, as a bit set. */
+#define JO_EVERY_LANE (PG_UINT32_MAX >> (32 - JO_LANES))
+
 /* 64-bit hash of the UTF-8 bytes of a customer id. */
 extern uint64 jo_lane_hash(const char *bytes, int length);
 
@@ -27,8 +30,8 @@ extern int	jo_lane_of_text(const text *customer);
  * field of the tag.  "key" is a lane for JO_LOCK_LANE, a hash of the name for
  * JO_LOCK_CHANNEL and JO_LOCK_NAME, the low half of the claim_id for
  * JO_LOCK_CLAIM, the last byte of the message_id for JO_LOCK_REPORT, the
- * journey_id, or 0 for all, for JO_LOCK_CAP, a hash of event and journey for JO_LOCK_FAN_OUT,
- * 0 otherwise.
+ * journey_id, or 0 for all, for JO_LOCK_CAP, the journey_id for
+ * JO_LOCK_FAN_OUT, 0 otherwise.
  */
 typedef enum JoLockKind
 {

@@ -155,11 +155,27 @@ finish_clock(JoBatch *batch)
 		batch->cursor.clock = batch->timer_limit;
 }
 
+/* Under the virtual clock: not past an audience that is still to be told. */
+static void
+hold_lane(JoBatch *batch)
+{
+	TimestampTz hold;
+
+	if (!batch->clock.is_virtual)
+		return;
+	hold = jo_schedule_hold(batch->clock.now);
+	if (hold >= batch->until)
+		return;
+	batch->until = hold;
+	batch->has_fan_outs = true;
+}
+
 static void
 run_lane(JoBatch *batch)
 {
 	jo_lane_cursor_read(batch->lane, batch->snapshot, &batch->cursor);
 	jo_batch_adopt_clock(batch);
+	hold_lane(batch);
 	jo_batch_read(batch);
 	batch->cursor.batch++;
 	if (batch->nevents == 0 && batch->ntimers == 0 &&

@@ -409,6 +409,8 @@ extern JoTask *jo_offer_task(JoBatch *batch, JoRun *run);
 extern const JoGraph *jo_entry_existing(JoMember *member);
 extern JoTask *jo_entry_task(JoBatch *batch, JoMember *member,
 							 const JoGraph *graph);
+extern JoTask *jo_entry_decided_task(JoBatch *batch, JoMember *member,
+									 const JoGraph *graph);
 extern JoTask *jo_advance_task(JoBatch *batch, JoRun *run);
 
 /* act.c, hold.c: what acts on its journey mean to a run */
@@ -567,6 +569,10 @@ extern void jo_fan_out_begin(JoBatch *batch, JoMember *member,
 							 const JoGraph *graph);
 extern void jo_fan_out_write(JoBatch *batch);
 extern void jo_fan_out_try(JoBatch *batch);
+
+/* schedule_due.c: planned times under the virtual clock */
+extern bool jo_schedule_step(TimestampTz until, bool waits);
+extern TimestampTz jo_schedule_hold(TimestampTz now);
 
 /* message.c */
 extern void jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload);

@@ -305,12 +305,12 @@ COMMENT ON TABLE journey_orch.fan_out IS
 
 CREATE OR REPLACE VIEW journey_orch.fan_out_status AS
 SELECT j.name AS journey, f.version, f.event_id, f.event, f.at, f.state, f.customers, f.chunks,
-       NULLIF(f.last_customer, '') AS last_customer, f.started_at, f.changed_at, f.sqlstate, f.message
+       NULLIF(f.last_customer, '') AS last_customer, f.started_at, f.changed_at, f.sqlstate, f.message, f.schedule
 FROM journey_orch.fan_out AS f
 JOIN journey_orch.journey AS j USING (journey_id);
 REVOKE ALL ON journey_orch.fan_out_status FROM PUBLIC;
 GRANT SELECT ON journey_orch.fan_out_status TO journey_orch_operator, journey_orch_analyst;
-COMMENT ON VIEW journey_orch.fan_out_status IS 'One row per event that enters an audience, and journey: how far it was told.';
+COMMENT ON VIEW journey_orch.fan_out_status IS 'One row per event, or planned time of a schedule, that enters an audience, and journey: how far it was told.';
 COMMENT ON COLUMN journey_orch.fan_out_status.journey IS 'Name of the journey.';
 COMMENT ON COLUMN journey_orch.fan_out_status.version IS 'Version that the event met.';
 COMMENT ON COLUMN journey_orch.fan_out_status.event_id IS 'Id of the event.';
@@ -323,6 +323,7 @@ COMMENT ON COLUMN journey_orch.fan_out_status.last_customer IS 'The last one tol
 COMMENT ON COLUMN journey_orch.fan_out_status.started_at IS 'Real time at which the event was applied.';
 COMMENT ON COLUMN journey_orch.fan_out_status.changed_at IS 'Real time of the last chunk.';
 COMMENT ON COLUMN journey_orch.fan_out_status.sqlstate IS 'SQLSTATE of the audience''s error.';
+COMMENT ON COLUMN journey_orch.fan_out_status.schedule IS 'Schedule whose planned time it is; NULL: an event''s.';
 COMMENT ON COLUMN journey_orch.fan_out_status.message IS 'Its message; of a refused one, the rule.';
 
 CREATE OR REPLACE FUNCTION journey_orch.retry_fan_out(journey text, event_id bigint)
@@ -334,3 +335,113 @@ REVOKE ALL ON FUNCTION journey_orch.retry_fan_out(text, bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION journey_orch.retry_fan_out(text, bigint) TO journey_orch_operator;
 COMMENT ON FUNCTION journey_orch.retry_fan_out(text, bigint) IS
 'Goes on telling an audience that had failed, after the last customer told.';
+
+COMMENT ON TABLE journey_orch.schedule IS 'What schedule() has declared. Read view schedule_status instead.';
+COMMENT ON TABLE journey_orch.occurrence IS 'Planned times of schedules that have come. Read view schedule_occurrence instead.';
+
+/* Every schedule: of schedule(), and of journeys that enter by one, which are
+   known as "$" and their name. */
+CREATE OR REPLACE VIEW journey_orch._schedule AS
+SELECT s.name, s.journey_id, s.cron, s.audience,
+       coalesce(s.timezone, (SELECT v.definition ->> 'timezone'
+                             FROM journey_orch.publication AS p
+                             JOIN journey_orch.journey_version AS v USING (journey_id, version)
+                             WHERE p.journey_id = s.journey_id AND p.act = 'publish'
+                             ORDER BY p.seq DESC LIMIT 1), 'UTC') AS timezone,
+       s.missed, s.owner, s.since
+FROM journey_orch.schedule AS s
+UNION ALL
+SELECT '$' || j.name, j.journey_id, v.definition #>> '{entry,schedule,cron}', NULL,
+       coalesce(v.definition #>> '{entry,schedule,timezone}', v.definition ->> 'timezone', 'UTC'),
+       coalesce(v.definition #>> '{entry,schedule,missed}', 'skip'), NULL, p.at
+FROM journey_orch.journey AS j
+CROSS JOIN LATERAL (SELECT a.version, a.at, a.seq
+                    FROM journey_orch.publication AS a
+                    WHERE a.journey_id = j.journey_id AND a.act = 'publish'
+                    ORDER BY a.seq DESC LIMIT 1) AS p
+JOIN journey_orch.journey_version AS v ON v.journey_id = j.journey_id AND v.version = p.version
+WHERE v.definition #> '{entry,schedule}' IS NOT NULL
+  AND NOT EXISTS (SELECT FROM journey_orch.publication AS a
+                  WHERE a.journey_id = j.journey_id AND a.seq > p.seq AND a.act IN ('stop', 'archive'));
+COMMENT ON VIEW journey_orch._schedule IS
+'One row per schedule that may have planned times to come.';
+
+CREATE OR REPLACE VIEW journey_orch.schedule_status AS
+SELECT s.name AS schedule, j.name AS journey, s.cron, s.timezone, s.missed, s.owner::text AS owner, s.since,
+       o.last_planned_at, coalesce(o.occurrences, 0) AS occurrences, coalesce(o.missed, 0) AS left_out
+FROM journey_orch._schedule AS s
+JOIN journey_orch.journey AS j USING (journey_id)
+LEFT JOIN (SELECT c.schedule, max(c.planned_at) AS last_planned_at, count(c.event_id) AS occurrences, sum(c.missed) AS missed
+           FROM journey_orch.occurrence AS c GROUP BY c.schedule) AS o ON o.schedule = s.name;
+REVOKE ALL ON journey_orch.schedule_status FROM PUBLIC;
+GRANT SELECT ON journey_orch.schedule_status TO journey_orch_analyst, journey_orch_author, journey_orch_operator;
+COMMENT ON VIEW journey_orch.schedule_status IS 'One row per schedule; that of a journey that enters by one is "$" and its name.';
+COMMENT ON COLUMN journey_orch.schedule_status.schedule IS 'Name of the schedule.';
+COMMENT ON COLUMN journey_orch.schedule_status.journey IS 'Journey that its audience enters.';
+COMMENT ON COLUMN journey_orch.schedule_status.cron IS 'Its times: minute, hour, day of the month, month, weekday.';
+COMMENT ON COLUMN journey_orch.schedule_status.timezone IS 'Zone of the times.';
+COMMENT ON COLUMN journey_orch.schedule_status.missed IS 'What becomes of missed times: skip, once, all.';
+COMMENT ON COLUMN journey_orch.schedule_status.owner IS 'Role whose rights the audience has; NULL: the journey''s owner.';
+COMMENT ON COLUMN journey_orch.schedule_status.since IS 'Engine clock from which on its times count.';
+COMMENT ON COLUMN journey_orch.schedule_status.last_planned_at IS 'Last planned time that has come; NULL: none.';
+COMMENT ON COLUMN journey_orch.schedule_status.occurrences IS 'Planned times at which the audience was told.';
+COMMENT ON COLUMN journey_orch.schedule_status.left_out IS 'Planned times that were missed and left out.';
+
+CREATE OR REPLACE VIEW journey_orch.schedule_occurrence AS
+SELECT o.schedule, o.planned_at, o.made_at, o.missed AS left_out, f.state, f.customers, f.sqlstate, f.message
+FROM journey_orch.occurrence AS o
+LEFT JOIN journey_orch.fan_out AS f USING (event_id);
+REVOKE ALL ON journey_orch.schedule_occurrence FROM PUBLIC;
+GRANT SELECT ON journey_orch.schedule_occurrence TO journey_orch_analyst, journey_orch_author, journey_orch_operator;
+COMMENT ON VIEW journey_orch.schedule_occurrence IS 'One row per planned time that has come, or per row of those that were left out.';
+COMMENT ON COLUMN journey_orch.schedule_occurrence.schedule IS 'Name of the schedule.';
+COMMENT ON COLUMN journey_orch.schedule_occurrence.planned_at IS 'The planned time; of several that were left out, the last one.';
+COMMENT ON COLUMN journey_orch.schedule_occurrence.made_at IS 'Real time at which it was seen.';
+COMMENT ON COLUMN journey_orch.schedule_occurrence.left_out IS 'Planned times that were missed and left out; 0 for one that came.';
+COMMENT ON COLUMN journey_orch.schedule_occurrence.state IS 'How far its audience is: as in fan_out_status.';
+COMMENT ON COLUMN journey_orch.schedule_occurrence.customers IS 'Customers told so far.';
+COMMENT ON COLUMN journey_orch.schedule_occurrence.sqlstate IS 'SQLSTATE of the audience''s error.';
+COMMENT ON COLUMN journey_orch.schedule_occurrence.message IS 'Its message; of a refused one, the rule.';
+
+CREATE OR REPLACE FUNCTION journey_orch.schedule(
+  name text, journey text, cron text, audience_sql text, timezone text DEFAULT NULL, missed text DEFAULT 'skip')
+RETURNS text
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_schedule';
+REVOKE ALL ON FUNCTION journey_orch.schedule(text, text, text, text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.schedule(text, text, text, text, text, text) TO journey_orch_author;
+COMMENT ON FUNCTION journey_orch.schedule(text, text, text, text, text, text) IS
+'Lets an audience enter a journey at recurring times. Five fields of cron in a zone; needs pg_cron, but under the virtual clock. Returns created, replaced or unchanged.';
+
+CREATE OR REPLACE FUNCTION journey_orch.unschedule(name text)
+RETURNS boolean
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_unschedule';
+REVOKE ALL ON FUNCTION journey_orch.unschedule(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.unschedule(text) TO journey_orch_author;
+COMMENT ON FUNCTION journey_orch.unschedule(text) IS
+'Takes back what schedule() has declared; false when there was nothing of this name.';
+
+CREATE OR REPLACE FUNCTION journey_orch.run_schedules()
+RETURNS bigint
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_run_schedules';
+REVOKE ALL ON FUNCTION journey_orch.run_schedules() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.run_schedules() TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.run_schedules() IS
+'Lets planned times of schedules come that are due: what pg_cron calls each minute. Returns how many audiences are to be told; 0 under the virtual clock, where the engine does it.';
+
+CREATE OR REPLACE FUNCTION journey_orch.schedule_times(
+  cron text, timezone text DEFAULT 'UTC', since timestamptz DEFAULT NULL, max integer DEFAULT 5)
+RETURNS SETOF timestamptz
+LANGUAGE C STABLE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_schedule_times';
+REVOKE ALL ON FUNCTION journey_orch.schedule_times(text, text, timestamptz, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.schedule_times(text, text, timestamptz, integer)
+  TO journey_orch_author, journey_orch_operator, journey_orch_analyst;
+COMMENT ON FUNCTION journey_orch.schedule_times(text, text, timestamptz, integer) IS
+'The next times of five fields of cron in a zone, after an instant (NULL: the engine clock).';

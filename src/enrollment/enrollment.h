@@ -59,9 +59,11 @@ typedef enum JoFanOutResult
  * Tell the next customers of an audience to enter: one chunk of one fan-out, in
  * the current transaction, under the same conditions as jo_batch_run().  With
  * "waits" one that another process works on is waited for.  A failure of the
- * audience is recorded, not raised.
+ * audience is recorded, not raised.  Where none is open and the clock is
+ * virtual, the next planned time of the schedules up to "until" (JO_NO_TIME:
+ * the clock) comes.
  */
-extern JoFanOutResult jo_fan_out_run(bool waits);
+extern JoFanOutResult jo_fan_out_run(bool waits, TimestampTz until);
 
 /* End the fan-out of the last jo_fan_out_run() with the error that it raised. */
 extern void jo_fan_out_give_up(const ErrorData *edata);

@@ -23,6 +23,7 @@
 typedef enum EntryStage
 {
 	ENTRY_START,
+	ENTRY_DECIDED,				/* by whoever sent the event: nothing is asked */
 	ENTRY_WHEN,
 	ENTRY_KEY
 } EntryStage;
@@ -209,7 +210,7 @@ entry_resume(JoBatch *batch, JoTask *task)
 	char	   *key = NULL;
 	const char *refusal;
 
-	if (task->stage == ENTRY_START)
+	if (task->stage <= ENTRY_DECIDED)
 	{
 		const JoError *error;
 
@@ -219,13 +220,14 @@ entry_resume(JoBatch *batch, JoTask *task)
 			jo_log_refusal(batch, member, graph, NULL, refusal, error);
 			return true;
 		}
-		if (graph->entry.when != NULL)
+		if (task->stage == ENTRY_START && graph->entry.when != NULL)
 			return ask(batch, task, ENTRY_WHEN, graph->entry.when);
 	}
 	if (task->stage == ENTRY_WHEN &&
 		(task->isnull || !DatumGetBool(task->value)))
 		return true;
-	if (task->stage < ENTRY_KEY && graph->entry.key != NULL)
+	if (task->stage < ENTRY_KEY && task->stage != ENTRY_DECIDED &&
+		graph->entry.key != NULL)
 		return ask(batch, task, ENTRY_KEY, graph->entry.key);
 	if (task->stage == ENTRY_KEY && !task->isnull)
 		key = TextDatumGetCString(task->value);
@@ -274,6 +276,16 @@ jo_entry_existing(JoMember *member)
 	event->payload = payload != NULL ? payload : jo_jsonb_empty();
 	member->event = event;
 	return graph;
+}
+
+/* The same where somebody has decided: "when" and "key" are not asked. */
+JoTask *
+jo_entry_decided_task(JoBatch *batch, JoMember *member, const JoGraph *graph)
+{
+	JoTask	   *task = jo_entry_task(batch, member, graph);
+
+	task->stage = ENTRY_DECIDED;
+	return task;
 }
 
 /* A task that tries journey "graph" on its member's event. */

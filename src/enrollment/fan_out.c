@@ -14,14 +14,14 @@
  * with that event as the entry event, at its instant, in the version that the
  * event met.  Where the journey is stopped meanwhile the rest is not told.
  *
- * One process works on a fan-out at a time: it holds JO_LOCK_FAN_OUT, taken
- * before its snapshot, as for a lane.  Nothing else updates the row while it
+ * One process works on the fan-outs of a journey at a time, in the order of
+ * their events, so that a customer meets two of them in that order: it holds
+ * JO_LOCK_FAN_OUT, taken before its snapshot, as for a lane.  Nothing else updates the row while it
  * is running.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -38,6 +38,7 @@
 #include "core/run_as.h"
 #include "core/upkeep.h"
 #include "enrollment/batch.h"
+#include "enrollment/fan_out.h"
 #include "enrollment/json.h"
 #include "enrollment/life.h"
 #include "journey/author.h"
@@ -50,20 +51,6 @@
 #define LOOK_AHEAD "100"
 
 PG_FUNCTION_INFO_V1(journey_orch_retry_fan_out);
-
-/* A row of fan_out, or what becomes one. */
-typedef struct JoFanOut
-{
-	int64		event_id;
-	TimestampTz at;
-	int32		journey_id;
-	int32		version;
-	int			depth;
-	char	   *event;
-	Jsonb	   *payload;
-	char	   *last_customer;
-	const char *refusal;		/* rule, or NULL */
-} JoFanOut;
 
 /* The one that this process has tried last; 0: none. */
 static int64 current_event = 0;
@@ -93,13 +80,14 @@ jo_fan_out_begin(JoBatch *batch, JoMember *member, const JoGraph *graph)
 	batch->has_fan_outs = true;
 }
 
-static void
-insert_fan_out(const JoFanOut *fan_out)
+void
+jo_fan_out_insert(const JoFanOut *fan_out)
 {
 	Oid			types[] = {INT8OID, TIMESTAMPTZOID, INT4OID, INT4OID, INT4OID,
-	TEXTOID, TEXTOID, JSONBOID, TEXTOID};
-	Datum		values[9];
-	char		nulls[] = "        n";
+		TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, OIDOID,
+	TEXTOID};
+	Datum		values[13];
+	char		nulls[] = "        nnnnn";
 
 	values[0] = Int64GetDatum(fan_out->event_id);
 	values[1] = TimestampTzGetDatum(fan_out->at);
@@ -115,14 +103,27 @@ insert_fan_out(const JoFanOut *fan_out)
 		values[8] = CStringGetTextDatum(fan_out->refusal);
 		nulls[8] = ' ';
 	}
+	if (fan_out->schedule != NULL)
+	{
+		values[9] = CStringGetTextDatum(fan_out->schedule);
+		values[10] = TimestampTzGetDatum(fan_out->at);
+		nulls[9] = nulls[10] = ' ';
+	}
+	if (fan_out->audience != NULL)
+	{
+		values[11] = ObjectIdGetDatum(fan_out->owner);
+		values[12] = CStringGetTextDatum(fan_out->audience);
+		nulls[11] = nulls[12] = ' ';
+	}
 	if (SPI_execute_with_args("INSERT INTO journey_orch.fan_out (event_id, at,"
 							  " started_at, changed_at, customers, journey_id,"
 							  " version, chunks, depth, state, last_customer,"
-							  " event, payload, message)"
+							  " event, payload, message, schedule, planned_at,"
+							  " owner, audience)"
 							  " VALUES ($1, $2, clock_timestamp(),"
 							  " clock_timestamp(), 0, $3, $4, 0, $5, $6, '',"
-							  " $7, $8, $9)",
-							  9, types, values, nulls, false,
+							  " $7, $8, $9, $10, $11, $12, $13)",
+							  13, types, values, nulls, false,
 							  0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write a fan-out");
 }
@@ -139,7 +140,7 @@ jo_fan_out_write(JoBatch *batch)
 	jo_run_as_extension(&saved);
 	SPI_connect();
 	foreach(cell, batch->fan_outs)
-		insert_fan_out(lfirst(cell));
+		jo_fan_out_insert(lfirst(cell));
 	SPI_finish();
 	jo_run_as_end(&saved);
 }
@@ -148,7 +149,8 @@ jo_fan_out_write(JoBatch *batch)
 
 /* The variables of the audience: the event, and which page. */
 static JoVariables
-make_variables(const JoFanOut *fan_out, const JoGraph *graph, int limit)
+make_variables(const JoFanOut *fan_out, const JoGraph *graph,
+			   const JoExpression *audience, int limit)
 {
 	JoBatch		batch = {.round = CurrentMemoryContext};
 	JoEvent		event = {.name = fan_out->event,.payload = fan_out->payload};
@@ -157,7 +159,7 @@ make_variables(const JoFanOut *fan_out, const JoGraph *graph, int limit)
 	Jsonb	   *page;
 
 	variables = *jo_event_variables(&batch, &member, graph,
-									jo_expression_uses(graph->entry.audience));
+									jo_expression_uses(audience));
 	page = jo_json_put_string(NULL, "after", fan_out->last_customer);
 	page = jo_json_put_int(page, "limit", limit);
 	variables.context = JsonbPGetDatum(page);
@@ -169,13 +171,22 @@ static int
 read_page(const JoFanOut *fan_out, const JoGraph *graph, int limit,
 		  Datum **customers, JoError **error)
 {
-	JoVariables variables = make_variables(fan_out, graph, limit);
+	JoExpression *audience = graph->entry.audience;
+	JoVariables variables;
 	const JoVariables *rows = &variables;
 	Datum		value;
 	bool		isnull;
 	int			n;
 
-	jo_expression_evaluate(graph->entry.audience, 1, &rows, &value, &isnull,
+	if (fan_out->audience != NULL)
+	{
+		audience = jo_audience_compile(fan_out->audience, fan_out->owner,
+									   false, error);
+		if (audience == NULL)
+			return -1;
+	}
+	variables = make_variables(fan_out, graph, audience, limit);
+	jo_expression_evaluate(audience, 1, &rows, &value, &isnull,
 						   error);
 	if (*error != NULL)
 		return -1;
@@ -193,6 +204,8 @@ make_payload(const JoFanOut *fan_out)
 	payload = jo_json_put_int(payload, "journey_id", fan_out->journey_id);
 	payload = jo_json_put_int(payload, "version", fan_out->version);
 	payload = jo_json_put_string(payload, "name", fan_out->event);
+	if (fan_out->audience != NULL)
+		payload = jo_json_put_string(payload, "decided", "yes");
 	return jo_json_put_int(payload, "fan_out", fan_out->event_id);
 }
 
@@ -294,16 +307,9 @@ jo_fan_out_try(JoBatch *batch)
 
 /* ---- working it off ---- */
 
-static uint32
-lock_key(int64 event_id, int32 journey_id)
-{
-	return hash_combine(murmurhash32((uint32) event_id),
-						murmurhash32(journey_id));
-}
-
 /*
- * Lock an open fan-out that nobody works on, or with "waits" the first one.
- * False: there is none.
+ * Lock the oldest open fan-out of a journey that nobody works on, or with
+ * "waits" of the first one.  False: there is none.
  */
 static bool
 lock_next(bool waits)
@@ -311,15 +317,15 @@ lock_next(bool waits)
 	bool		isnull;
 	uint64		n;
 
-	if (SPI_execute("SELECT event_id, journey_id FROM journey_orch.fan_out"
-					" WHERE state = 'running' ORDER BY event_id, journey_id"
+	if (SPI_execute("SELECT min(event_id) AS event_id, journey_id"
+					" FROM journey_orch.fan_out WHERE state = 'running'"
+					" GROUP BY journey_id ORDER BY 1, 2"
 					" LIMIT " LOOK_AHEAD, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the open fan-outs");
 	n = SPI_processed;
 	for (uint64 i = 0; i < n; i++)
 	{
 		HeapTuple	tuple = SPI_tuptable->vals[i];
-		uint32		key;
 
 		current_event = DatumGetInt64(SPI_getbinval(tuple,
 													SPI_tuptable->tupdesc, 1,
@@ -327,12 +333,11 @@ lock_next(bool waits)
 		current_journey = DatumGetInt32(SPI_getbinval(tuple,
 													  SPI_tuptable->tupdesc,
 													  2, &isnull));
-		key = lock_key(current_event, current_journey);
-		if (jo_lock_conditional(JO_LOCK_FAN_OUT, key))
+		if (jo_lock_conditional(JO_LOCK_FAN_OUT, current_journey))
 			return true;
 		if (waits)
 		{
-			jo_lock(JO_LOCK_FAN_OUT, key);
+			jo_lock(JO_LOCK_FAN_OUT, current_journey);
 			return true;
 		}
 	}
@@ -352,7 +357,8 @@ read_current(JoFanOut *fan_out)
 	bool		isnull;
 
 	if (SPI_execute_with_args("SELECT at, version, depth, event, payload,"
-							  " last_customer FROM journey_orch.fan_out"
+							  " last_customer, owner::oid, audience"
+							  " FROM journey_orch.fan_out"
 							  " WHERE event_id = $1 AND journey_id = $2"
 							  " AND state = 'running'", 2, types, values, NULL,
 							  false, 1) != SPI_OK_SELECT)
@@ -374,6 +380,9 @@ read_current(JoFanOut *fan_out)
 	fan_out->payload =
 		DatumGetJsonbPCopy(SPI_getbinval(tuple, descriptor, 5, &isnull));
 	fan_out->last_customer = SPI_getvalue(tuple, descriptor, 6);
+	fan_out->owner = DatumGetObjectId(SPI_getbinval(tuple, descriptor, 7,
+													&isnull));
+	fan_out->audience = SPI_getvalue(tuple, descriptor, 8);
 	return true;
 }
 
@@ -461,7 +470,7 @@ work_off_with_caches(JoFanOut *fan_out)
 }
 
 JoFanOutResult
-jo_fan_out_run(bool waits)
+jo_fan_out_run(bool waits, TimestampTz until)
 {
 	JoFanOutResult result = JO_FAN_OUT_NONE;
 	JoFanOut	fan_out;
@@ -480,6 +489,10 @@ jo_fan_out_run(bool waits)
 			work_off_with_caches(&fan_out);
 		current_event = 0;
 	}
+	else if (jo_schedule_step(until, waits))
+		result = JO_FAN_OUT_WORKED;
+	if (result == JO_FAN_OUT_WORKED)
+		jo_lane_mark(JO_EVERY_LANE);
 	SPI_finish();
 	jo_run_as_end(&saved);
 	PopActiveSnapshot();
@@ -494,7 +507,7 @@ jo_fan_out_give_up(const ErrorData *edata)
 
 	if (current_event == 0)
 		return;
-	jo_lock(JO_LOCK_FAN_OUT, lock_key(current_event, current_journey));
+	jo_lock(JO_LOCK_FAN_OUT, current_journey);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	jo_run_as_extension(&saved);
 	SPI_connect();
@@ -539,6 +552,21 @@ jo_fan_out_ring(void)
 	jo_event_append(&event, 1);
 }
 
+/* JoPrune: planned times that came long ago, but the last of a schedule. */
+static int64
+prune_occurrences(void)
+{
+	return jo_prune_rows("DELETE FROM journey_orch.occurrence"
+						 " WHERE ctid = ANY(ARRAY(SELECT o.ctid"
+						 "  FROM journey_orch.occurrence AS o"
+						 "  WHERE o.made_at < $1"
+						 "  AND EXISTS (SELECT FROM journey_orch.occurrence AS l"
+						 "   WHERE l.schedule = o.schedule"
+						 "   AND l.planned_at > o.planned_at)"
+						 "  LIMIT 10000))",
+						 GetCurrentTimestamp() - JO_PRUNE_AFTER);
+}
+
 /* JoPrune: what ended long ago. */
 static int64
 prune(void)
@@ -551,11 +579,13 @@ prune(void)
 }
 
 static const JoPrune fan_out_prune = {"fan_out", prune};
+static const JoPrune occurrence_prune = {"occurrence", prune_occurrences};
 
 void
 jo_fan_out_init(void)
 {
 	jo_prune_register(&fan_out_prune);
+	jo_prune_register(&occurrence_prune);
 }
 
 /* Open one that has failed; false when there is none. */

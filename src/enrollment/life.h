@@ -50,6 +50,10 @@ extern void jo_fan_out_init(void);
 /* prune.c */
 extern void jo_prune_init(void);
 
+/* schedule.c: raise unless somebody wakes us for schedules, or the clock is
+ * virtual. */
+extern void jo_schedule_ensure_timer(void);
+
 /* people.c: live runs of a journey; "state" NULL: in any state. */
 extern int64 jo_people_inside(int32 journey_id, const char *state);
 

@@ -262,6 +262,9 @@ journey_orch_publish(PG_FUNCTION_ARGS)
 	ensure_publishable(&publication, act);
 
 	/* Counted before: the lanes have not heard of it yet. */
+	if (publication.reading->graph->entry.kind == JO_ENTRY_SCHEDULE &&
+		!publication.is_preview)
+		jo_schedule_ensure_timer();
 	entering = publish(&publication, act);
 	put_counts((ReturnSetInfo *) fcinfo->resultinfo, &publication, entering);
 	jo_journey_cache_end();

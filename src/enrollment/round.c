@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 
 #include "enrollment/careful.h"
+#include "enrollment/json.h"
 #include "enrollment/life.h"
 
 /* Rounds of pure timers for one customer before the batch is cut. */
@@ -301,15 +302,21 @@ static List *
 obey(JoBatch *batch, JoMember *member, List *tasks)
 {
 	const JoGraph *graph;
+	bool		is_decided;
 
 	if (jo_streq(member->event->name, JO_COMMAND_RELEASE))
 		jo_run_take_turn(member, member->event);
-	else if ((jo_streq(member->event->name, JO_COMMAND_EXISTING) ||
-			  jo_streq(member->event->name, JO_COMMAND_DATE)) &&
-			 (graph = jo_entry_existing(member)) != NULL &&
-			 !(batch->care != NULL && jo_care_refuses(batch, member, graph)))
-		tasks = lappend(tasks, jo_entry_task(batch, member, graph));
-	return tasks;
+	if (!jo_streq(member->event->name, JO_COMMAND_EXISTING) &&
+		!jo_streq(member->event->name, JO_COMMAND_DATE))
+		return tasks;
+	is_decided = jo_json_string(member->event->payload, "decided") != NULL;
+	graph = jo_entry_existing(member);
+	if (graph == NULL ||
+		(batch->care != NULL && jo_care_refuses(batch, member, graph)))
+		return tasks;
+	return lappend(tasks, is_decided ?
+				   jo_entry_decided_task(batch, member, graph) :
+				   jo_entry_task(batch, member, graph));
 }
 
 static void

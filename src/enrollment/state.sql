@@ -202,6 +202,10 @@ CREATE TABLE journey_orch.fan_out
   last_customer text COLLATE "C" NOT NULL,   -- everybody up to this one was told
   event         text COLLATE "C" NOT NULL,   -- its name
   payload       jsonb NOT NULL,
+  schedule      text COLLATE "C",            -- that planned it; NULL: an event did
+  planned_at    timestamptz,                 -- by the schedule
+  owner         regrole,                     -- of schedule(); NULL: the journey's
+  audience      text,                        -- of schedule(); NULL: the definition's
   sqlstate      text,                        -- why it failed
   message       text,                        -- why it failed or was refused
   CONSTRAINT fan_out_pkey PRIMARY KEY (event_id, journey_id),
@@ -209,6 +213,43 @@ CREATE TABLE journey_orch.fan_out
 ) WITH (fillfactor = 50);
 CREATE INDEX fan_out_running ON journey_orch.fan_out (event_id) WHERE state = 'running';
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.fan_out', '');
+
+/* What schedule() has declared.  A journey whose entry is a schedule has none:
+   view _schedule shows both. */
+CREATE TABLE journey_orch.schedule
+(
+  name       text COLLATE "C" NOT NULL,
+  journey_id integer NOT NULL,
+  cron       text NOT NULL,
+  audience   text NOT NULL,
+  timezone   text,                           -- NULL: the journey's
+  missed     text NOT NULL,
+  owner      regrole NOT NULL,               -- runs the audience
+  since      timestamptz NOT NULL,           -- engine clock: later times count
+  changed_at timestamptz NOT NULL,           -- real time
+  CONSTRAINT schedule_pkey PRIMARY KEY (name),
+  CONSTRAINT schedule_missed CHECK (missed IN ('skip', 'once', 'all'))
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.schedule', '');
+
+/* A planned time that has come.  Insert-only: there is one of a schedule and
+   time, whoever sees it first. */
+CREATE TABLE journey_orch.occurrence
+(
+  schedule   text COLLATE "C" NOT NULL,
+  planned_at timestamptz NOT NULL,
+  made_at    timestamptz NOT NULL,           -- real time
+  event_id   bigint,                         -- of its fan_out; NULL: missed
+  missed     integer NOT NULL,               -- times that it stands for and that were left out
+  CONSTRAINT occurrence_pkey PRIMARY KEY (schedule, planned_at)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.occurrence', '');
+
+/* One row: when somebody looked at the schedules last, in real time. */
+CREATE TABLE journey_orch.schedule_wake
+(
+  at timestamptz NOT NULL
+);
 
 /* A command of an application or an operator; its event is in the log. */
 CREATE TABLE journey_orch.command

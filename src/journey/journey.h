@@ -219,6 +219,7 @@ typedef enum JoEntryKind
 	JO_ENTRY_EVENT,				/* "on" */
 	JO_ENTRY_FAN_OUT,			/* "on", for everybody in "audience" */
 	JO_ENTRY_DATE,				/* "date": one that the customer's row holds */
+	JO_ENTRY_SCHEDULE,			/* at times, for everybody in "audience" */
 	JO_ENTRY_API,				/* only enter() */
 	JO_ENTRY_JOURNEY			/* only an enter step */
 } JoEntryKind;

@@ -8,6 +8,8 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
+#include "core/civil.h"
+#include "core/cron.h"
 #include "journey/reader.h"
 
 /* Exit reasons of the engine: an author's own would be counted with them. */
@@ -110,6 +112,40 @@ read_parents(JsonbValue *value, JoEntry *result)
 	}
 }
 
+/* What of a schedule can be wrong; its times are read from the stored
+ * definition (enrollment/schedule.c). */
+static void
+read_schedule(JoReader *reader, JsonbValue *schedule, const JoPath *path,
+			  JoEntry *result)
+{
+	char	   *times = jo_read_string(schedule, "cron");
+	char	   *zone = jo_read_string(schedule, "timezone");
+	JsonbValue	ignored;
+	JoPath		here;
+	JoCron		cron;
+
+	result->kind = JO_ENTRY_SCHEDULE;
+	result->audience = jo_read_audience(reader, schedule, "audience", path);
+	if (times != NULL && times[0] != '\0')
+	{
+		char	   *fault = jo_cron_parse(times, &cron);
+
+		if (fault == NULL &&
+			jo_cron_next(&cron, 0, jo_zone_get(NULL)) == DT_NOEND)
+			fault = psprintf("\"%s\" never comes", times);
+		(void) jo_read_member(schedule, "cron", path, &ignored, &here);
+		if (fault != NULL)
+			jo_finding_add(reader->findings, JO_FINDING_BAD_CRON, &here, NULL,
+						   "%s", fault);
+	}
+	if (zone != NULL && zone[0] != '\0' && jo_zone_find(zone) == NULL)
+	{
+		(void) jo_read_member(schedule, "timezone", path, &ignored, &here);
+		jo_finding_add(reader->findings, JO_FINDING_BAD_TIMEZONE, &here, NULL,
+					   "time zone \"%s\" is not known", zone);
+	}
+}
+
 /* Which of the entry's forms it is.  Where it is a command that enters, the
  * command brings the key. */
 static void
@@ -132,6 +168,8 @@ read_entry_kind(JoReader *reader, JsonbValue *entry, const JoPath *path,
 	}
 	else if (jo_read_member(entry, "api", path, &value, &value_path))
 		result->kind = JO_ENTRY_API;
+	else if (jo_read_object(entry, "schedule", path, &value, &value_path))
+		read_schedule(reader, &value, &value_path, result);
 	else if (jo_read_member(entry, "journey", path, &value, &value_path))
 	{
 		result->kind = JO_ENTRY_JOURNEY;

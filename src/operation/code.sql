@@ -155,6 +155,12 @@ BEGIN
                             AND (t.due_at <= e.due_at OR t.due_at = p.timer_due)
                             AND (t.due_at, t.timer_id) > (p.timer_due, p.timer_id))
     UNION ALL
+    SELECT 16, 'a planned time comes once', 'planned time', count(*), min(format('%s at %s', f.schedule, f.planned_at))
+    FROM (SELECT f.schedule, f.planned_at, count(*) AS n, min(f.event_id) AS event_id
+          FROM journey_orch.fan_out AS f WHERE f.schedule IS NOT NULL GROUP BY 1, 2) AS f
+    LEFT JOIN journey_orch.occurrence AS o ON o.schedule = f.schedule AND o.planned_at = f.planned_at
+    WHERE verify.depth = 'full' AND (f.n > 1 OR o.event_id IS DISTINCT FROM f.event_id)
+    UNION ALL
     SELECT 8, 'steps follow one another', 'advance', count(*), min(b.enrollment_id::text)
     FROM journey_orch.step_log AS b
     JOIN journey_orch.step_log AS a
@@ -182,7 +188,7 @@ BEGIN
   SELECT f.law, f.broken = 0,
          CASE WHEN f.broken > 0 THEN format('%s %s(s), for example %s', f.broken, f.thing, f.example) END
   FROM finding AS f
-  WHERE depth = 'full' OR f.n NOT IN (8, 9, 11, 14)
+  WHERE depth = 'full' OR f.n NOT IN (8, 9, 11, 14, 16)
   ORDER BY f.n;
 END
 $$;

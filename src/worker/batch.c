@@ -44,7 +44,8 @@ jo_worker_batch(Oid extension, bool wait, const JoBatchOrder *order,
 }
 
 bool
-jo_worker_fan_out(Oid extension, bool wait, const ErrorData *given_up)
+jo_worker_fan_out(Oid extension, bool wait, TimestampTz until,
+				  const ErrorData *given_up)
 {
 	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
 	if (get_extension_oid("journey_orch", true) != extension)
@@ -55,5 +56,5 @@ jo_worker_fan_out(Oid extension, bool wait, const ErrorData *given_up)
 		jo_fan_out_give_up(given_up);
 		return true;
 	}
-	return jo_fan_out_run(wait) == JO_FAN_OUT_WORKED;
+	return jo_fan_out_run(wait, until) == JO_FAN_OUT_WORKED;
 }

@@ -48,7 +48,7 @@ extern JoLaneOutcome jo_worker_batch(Oid extension, bool wait,
  * The same for one chunk of an audience; false when there was none.  First,
  * unless "given_up" is NULL, the last one ends with that error.
  */
-extern bool jo_worker_fan_out(Oid extension, bool wait,
+extern bool jo_worker_fan_out(Oid extension, bool wait, TimestampTz until,
 							  const ErrorData *given_up);
 
 /* Most events of a careful batch: so few that a customer who takes long

@@ -476,7 +476,8 @@ tell_audience(void)
 	if (jo_batch_timeout > 0)
 		enable_timeout_after(STATEMENT_TIMEOUT, jo_batch_timeout);
 	pgstat_report_activity(STATE_RUNNING, "journey_orch audience");
-	has_worked = jo_worker_fan_out(extension, false, slow_fan_out);
+	has_worked = jo_worker_fan_out(extension, false, JO_NO_TIME,
+								   slow_fan_out);
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	CommitTransactionCommand();
 	(void) pgstat_report_stat(false);

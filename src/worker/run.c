@@ -161,13 +161,13 @@ run_batch(int lane, TimestampTz until, int *careful, JoBatchResult *result)
 
 /* One chunk of an audience, committed; false when none has to be told. */
 static bool
-tell_audience(void)
+tell_audience(TimestampTz until)
 {
 	bool		has_worked;
 
 	CHECK_FOR_INTERRUPTS();
 	has_worked = jo_worker_fan_out(get_extension_oid("journey_orch", false),
-								   true, NULL);
+								   true, until, NULL);
 	SPI_commit();
 	return has_worked;
 }
@@ -200,7 +200,7 @@ journey_orch_run(PG_FUNCTION_ARGS)
 	{
 		if (open == 0)
 		{
-			if (!tell_audience())
+			if (!tell_audience(until))
 				break;
 			memset(is_done, 0, sizeof(is_done));
 			open = JO_LANES;

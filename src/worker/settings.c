@@ -63,7 +63,7 @@ define_settings(void)
 static void
 mark_every_lane(void)
 {
-	jo_lane_mark(PG_UINT32_MAX >> (32 - JO_LANES));
+	jo_lane_mark(JO_EVERY_LANE);
 }
 
 void

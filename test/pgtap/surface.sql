@@ -95,6 +95,10 @@ INSERT INTO contract VALUES
   ('set_global_holdout', '{share}'),
   ('in_global_holdout', '{customer}'),
   ('retry_fan_out', '{journey,event_id}'),
+  ('schedule', '{name,journey,cron,audience_sql,timezone,missed}'),
+  ('unschedule', '{name}'),
+  ('run_schedules', '{}'),
+  ('schedule_times', '{cron,timezone,since,max}'),
   ('emit', '{event,customer,payload,occurred_at,idempotency_key}'),
   ('emit_many', '{events}'),
   ('settle', '{timeout}'),
@@ -125,7 +129,8 @@ SELECT is_empty(
   'the functions of the surface have the arguments that the contract names');
 SELECT is_empty(
   $$SELECT name FROM unnest('{journey_status,enrollment_status,funnel,step_flow,exit_reason,message_status,channel_status,
-      lane_status,worker_status,event_error,upcoming_entry,planning_status,global_holdout,holdout_result,fan_out_status}'::name[]) AS name
+      lane_status,worker_status,event_error,upcoming_entry,planning_status,global_holdout,holdout_result,fan_out_status,
+      schedule_status,schedule_occurrence}'::name[]) AS name
      WHERE to_regclass('journey_orch.' || name) IS NULL$$,
   'the views of the surface exist');
 
