@@ -59,13 +59,14 @@ class Customer(Entry, Offers, Waits, Steps, Sends, Life):
         """An event: his runs first, then the entries that name it, by priority."""
         self.newest[event.name] = event
         message = event.message if event.name in SETTLING else None
+        stood = message and message.run.state
         for run in [r for r in self.runs if r.is_active or r.is_watched]:
             self.offer(run, event)
             if message and message.run is run:
-                self.settle_message(message, event.name)
+                self.settle_message(message, event.name, stood)
                 message = None
         if message:
-            self.settle_message(message, event.name)
+            self.settle_message(message, event.name, stood)
         journeys = [j for j in self.world.journeys.values() if j.live and j.live["entry"].get("on") == event.name]
         for journey in sorted(journeys, key=lambda j: -j.live.get("priority", 50)):
             self.enter_by_event(journey, event)

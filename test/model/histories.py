@@ -22,7 +22,8 @@ BATCH = 500
 
 # Rows of dates, which many arrivals pass at once, and others that seldom meet their disturbance.
 HARD = re.compile("past=|missing=| date$")
-RARE = re.compile("missed=|when_cancelled| of$|exit convert|(split|update|branch) on_failure|wait (past|overlap)")
+RARE = re.compile("when_cancelled| of$|exit convert|^call|on_failure$|^wait (past|overlap)|^digest (gap|overlap|local)")
+RAREST = re.compile("missed=|call on_failure|when_cancelled")
 
 
 def skeleton(batch):
@@ -83,7 +84,7 @@ def all_rows():
 def cells():
     """The cells of the table that a history can be about, some of them more often than others, mixed."""
     made = [(row, d) for row in step_rows() for d in table.DISTURBANCES[1:] if table.can_be(row, d)
-            for _ in range(3 if RARE.search(row) else 2 if HARD.search(row) else 1)]
+            for _ in range(6 if RAREST.search(row) else 3 if RARE.search(row) else 2 if HARD.search(row) else 1)]
     random.Random("cells").shuffle(made)
     return made
 
@@ -173,10 +174,10 @@ class Plot:
             made["jc@"] = [maker.journey("jc@", maker.entry(kind, is_alone), ["w@"])]
             if self.chance(0.6):
                 made["jc@"][0]["entry"]["reentry"] = {"policy": "any"}
-        elif self.chance(0.1):
+        elif self.chance(0.3):
             made["jd@"] = [maker.journey("jd@", maker.entry({"api": True}, is_alone), ["w@"])]
         for other in ("jc@", "jd@"):
-            if other in made and self.chance(0.4):
+            if other in made and self.chance(0.6):
                 made[other].append(maker.edited(made[other][0]))
         if self.disturbance == "edit" or self.chance(0.2):
             made["ja@"].append(maker.edited(made["ja@"][0]))
@@ -204,6 +205,9 @@ class Plot:
         for _ in range(self.dice.randrange(3, 11)):
             event = self.pick("x@", "x@", "y@", "z@", "w@")
             self.op(self.some_phase(0), "event", name, event, payload(self.dice))
+        if "jd@" in self.journeys:
+            for _ in range(2):
+                self.op(self.some_phase(0), "enter", name, "jd@", {"context": {}, "key": self.pick("1", "2", None)})
         for share, kind in ((0.25, "row"), (0.12, "leave"), (0.3, "enter")):
             if self.chance(share):
                 self.command(kind, name, start)

@@ -335,13 +335,13 @@ class Maker:
             entry["key"] = expr("event_key")
         if self.chance(0.85):
             entry["reentry"] = {"policy": self.pick("never", "after_exit", "any", "any")}
-            if self.chance(0.2):
+            if self.chance(0.25):
                 entry["reentry"]["cooldown"] = self.pick("1 day", "6 hours", "24 hours")
                 if self.chance(0.5):
                     entry["reentry"]["cooldown_scope"] = self.pick("key", "customer")
         if self.chance(0.12):
             entry["holdout"] = self.pick(1, 0.5, 0.3)
-        if self.chance(0.15):
+        if self.chance(0.3 if is_alone else 0.15):
             entry["caps"] = self.caps(is_alone)
         return entry
 
@@ -351,7 +351,7 @@ class Maker:
             caps["per_customer"] = {"max": self.pick(1, 2), "per": self.pick("1 day", "6 hours", "24 hours", "1 week")}
         if self.chance(0.5):
             caps["at_once_per_customer"] = self.pick(1, 2)
-        if is_alone and self.chance(0.4):
+        if is_alone and self.chance(0.8):
             caps["at_once"] = self.pick(1, 2)
         if is_alone and self.chance(0.4) or not caps:
             caps["total"] = self.pick(2, 3) if is_alone else 1000

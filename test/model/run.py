@@ -22,6 +22,7 @@ class Run:
         self.happened = {}              # branches of a ranked wait: branch -> event
         self.collected, self.digested = [], set()
         self.parent = self.child = None
+        self.unsent = None              # the message whose next channel a pause held up
 
     @property
     def here(self):

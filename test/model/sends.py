@@ -31,10 +31,10 @@ def answer(channel, round_of, message):
 
 
 class Message:
-    def __init__(self, run, customer, template, channels, expires_at, is_awaited):
+    def __init__(self, run, customer, spec, expires_at, is_awaited):
         self.run, self.customer, self.journey = run, customer, run.journey
         self.step, self.visit, self.order = run.step, run.visit, run.order
-        self.template, self.channels, self.expires_at = template, channels, expires_at
+        self.spec, self.channels, self.expires_at = spec, spec["channels"], expires_at
         self.is_awaited, self.event = is_awaited, run.event
         self.place, self.failures, self.is_lost, self.attempts = 0, 0, False, []
         self.state, self.due, self.ticket = None, None, 0
@@ -54,14 +54,15 @@ class Sends:
     """Of a customer: his messages."""
 
     def do_send(self, run, step):
+        if run.unsent:
+            return self.next_channel(run)
         if run.holdout:
             return self.shadow(run, step)
         spec = step["send"]
         expires_at = None
         if "expires_after" in spec:
             expires_at = clocks.add(self.now, spec["expires_after"], self.zone(run.definition))
-        message = Message(run, self.id, spec["template"], spec["channels"], expires_at,
-                          "on_failure" in step or len(spec["channels"]) > 1)
+        message = Message(run, self.id, spec, expires_at, "on_failure" in step or len(spec["channels"]) > 1)
         try:
             is_enqueued = self.try_channels(message)
         except Raised as error:
@@ -90,11 +91,10 @@ class Sends:
         return False
 
     def text(self, message):
-        try:
-            return render(message.template, self.scope(message.run, message.event))
-        except Raised as error:
-            # docs unclear: which code the parked run has, JO007 or the hole's own
-            raise Raised(str(error)) from None
+        """What the template says now: that of the version in which the run stands at the step."""
+        run = message.run
+        spec = run.here.get("send", message.spec) if run.visit == message.visit else message.spec
+        return render(spec["template"], self.scope(run, message.event))
 
     def enqueue(self, message, text):
         self.enqueued += 1
@@ -170,7 +170,7 @@ class Sends:
         message.is_lost = is_permanent or message.failures >= MAX_ATTEMPTS
         self.happen(Event("message.failed", {}, message))
 
-    def settle_message(self, message, name):
+    def settle_message(self, message, name, stood):
         """What becomes of a message, and of the run that stays for it."""
         run = message.run
         stays = run.state == "sending" and run.visit == message.visit
@@ -181,16 +181,32 @@ class Sends:
                 message.state, message.due = "deferred", self.now + RETRY
                 return
             message.failures, message.place = 0, message.place + 1
-            if stays and self.try_channels(message):
+            if stays and message.place < len(message.channels):
+                run.unsent = message
+                if self.world.journeys[run.journey].pause:
+                    self.hold(run)
+                elif not self.next_channel(run):
+                    self.forward(run)
                 return
-            # of a parked run it is not decided yet
-            is_open = message.is_awaited and run.state == "parked" and run.visit == message.visit
+            # of a run that this very event has parked it is not decided yet
+            is_open = stood == "sending" and run.state == "parked" and run.visit == message.visit
             message.place, message.state = message.place - 1, "failed" if is_open else "dead"
-        if not stays:
-            return
-        if name == "message.sent":
+        if stays and name == "message.sent":
             self.go(run, run.here["next"], "sent")
-            return
+        elif stays:
+            self.give_up(run)
+            self.forward(run)
+
+    def next_channel(self, run):
+        """Try the message on the channels that are left; True when the run stays for it."""
+        message, run.unsent, run.state = run.unsent, None, "sending"
+        if self.try_channels(message):
+            return True
+        message.place, message.state = len(message.channels) - 1, "dead"
+        self.give_up(run)
+        return False
+
+    def give_up(self, run):
         if "on_failure" in run.here:
             self.cover(run, "error")
-        self.go(run, run.here.get("on_failure", run.here["next"]), "failed")
+        self.move(run, run.here.get("on_failure", run.here["next"]), "failed")

@@ -18,9 +18,7 @@ class Steps:
         while True:
             journey = self.world.journeys[run.journey]
             if journey.pause and not released:
-                run.row(run.step, "held", "paused", self.now)
-                self.cover(run, "pause")
-                run.state, run.due, run.held_at = "held", None, self.now
+                self.hold(run)
                 return
             released = False
             step = run.here
@@ -36,6 +34,11 @@ class Steps:
                     return
                 self.cover(run, "error")
                 self.move(run, target, "failed")
+
+    def hold(self, run):
+        run.row(run.step, "held", "paused", self.now)
+        self.cover(run, "pause")
+        run.state, run.due, run.held_at = "held", None, self.now
 
     def put(self, run, values, target, reason=None, **more):
         """Put values into the context on the way to the next step."""

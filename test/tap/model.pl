@@ -14,8 +14,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 # Which histories: of one batch, which share a clock.
-use constant FIRST => 0;
-use constant HISTORIES => 300;
+use constant FIRST => 144;
+use constant HISTORIES => 246;
 
 my $tree = $ENV{JO_TREE} // '.';
 my $first = $ENV{MODEL_FIRST} // FIRST;
