@@ -184,7 +184,8 @@ struct JoMember
 	List	   *runs;			/* of JoRun *, oldest entry first */
 	List	   *memories;		/* of JoMemory * */
 	List	   *messages;		/* of JoMessage * */
-	List	   *plans;			/* of JoPlan * */
+	List	   *plans;			/* of JoPlan *: read where they may matter */
+	bool		has_hint;		/* a timer row of his was due */
 	int			ordinal;		/* its place in batch->members */
 	/* over long lists; NULL: not built (member.c, due.c, memory.c) */
 	struct HTAB *run_index;
@@ -275,6 +276,8 @@ struct JoBatch
 	JoLaneCursor cursor;
 	int			nevents;
 	int			ntimers;
+	bool		has_all_hints;	/* every timer row up to timer_limit was read,
+								 * and none is missing */
 	bool		more;
 	List	   *members;		/* of JoMember * */
 	struct HTAB *member_index;	/* by customer_id */

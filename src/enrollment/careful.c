@@ -212,6 +212,7 @@ begin_attempt(Attempt *attempt, JoBatch *batch, const JoMember *origin)
 	member = palloc0(sizeof(JoMember));
 	member->customer_id = origin->customer_id;
 	member->events = origin->events;
+	member->has_hint = origin->has_hint;
 	member->now = JO_NO_TIME;
 	member->due = JO_NO_TIME;
 	attempt->member = member;

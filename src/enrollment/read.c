@@ -202,6 +202,28 @@ read_messages(JoBatch *batch, List *members)
 	jo_live_close(live);
 }
 
+/*
+ * May an entry by a date be due for the member, or change?  One that is due
+ * before an event of his has a timer row, so where all those were read nobody
+ * else needs to be asked.
+ */
+static bool
+needs_plans(const JoBatch *batch, const JoMember *member)
+{
+	ListCell   *cell;
+
+	if (!batch->has_all_hints || member->has_hint)
+		return true;
+	foreach(cell, member->events)
+	{
+		const JoEvent *event = lfirst(cell);
+
+		if (jo_streq(event->name, JO_COMMAND_PLAN))
+			return true;
+	}
+	return false;
+}
+
 /* A trial writes another row for the same journey. */
 static void
 read_plans(JoBatch *batch, List *members)
@@ -215,6 +237,8 @@ read_plans(JoBatch *batch, List *members)
 		JoMember   *member = lfirst(cell);
 		TupleTableSlot *slot;
 
+		if (!needs_plans(batch, member))
+			continue;
 		jo_live_find(live, batch->snapshot, member->customer_id);
 		while ((slot = jo_live_next(live)) != NULL)
 			jo_plan_keep(member, jo_plan_from_row(slot));

@@ -152,7 +152,7 @@ jo_timer_read(JoBatch *batch)
 									&timers);
 
 	for (int i = 0; i < count; i++)
-		jo_batch_member(batch, timers[i].customer_id);
+		jo_batch_member(batch, timers[i].customer_id)->has_hint = true;
 	if (count > 0)
 	{
 		batch->cursor.timer_due = timers[count - 1].due_at;
@@ -161,6 +161,8 @@ jo_timer_read(JoBatch *batch)
 	batch->ntimers = count;
 	if (count == batch->limit)
 		batch->more = true;
+	batch->has_all_hints = count < batch->limit &&
+		jo_leaf_dropped_to(JO_TIMER, batch->lane) <= batch->cursor.timer_due;
 }
 
 static void
