@@ -201,7 +201,8 @@ struct JoMember
 	List	   *caused;			/* of JoEvent *: inputs that come first */
 	int			ncaused;		/* by the event or timer they go back to */
 	bool		has_called;		/* a run of his in this batch */
-	int			rounds;			/* of timers after the last event */
+	int			rounds;			/* instants at which timers fired */
+	TimestampTz last_due;		/* the last of them */
 	struct JoRoute *route;		/* of the event (route.c); NULL: not looked up */
 };
 

@@ -181,11 +181,102 @@ jo_due_next(JoMember *member)
 	return due;
 }
 
-/* May the run, once it moves, matter to another of the customer's? */
+/* Would this match look at an event of that name? */
 static bool
-tells_others(const JoRun *run)
+hears_match(const JoMatch *match, const char *name)
 {
-	return run->graph->tells_others || run->parent_visit != 0;
+	if (match->on != NULL)
+		return jo_streq(match->on, name);
+	for (int i = 0; i < match->nretest; i++)
+		if (jo_streq(match->retest_on[i], name))
+			return true;
+	return match->nretest == 0;
+}
+
+static bool
+hears_step(const JoStep *step, const char *name)
+{
+	if (step->verb == JO_DIGEST)
+		return hears_match(&step->u.digest.match, name);
+	if (step->verb == JO_DELAY)
+		return step->u.delay.restart.match.on != NULL &&
+			hears_match(&step->u.delay.restart.match, name);
+	if (step->verb != JO_WAIT)
+		return false;
+	for (int i = 0; i < step->u.wait.nbranches; i++)
+		if (hears_match(&step->u.wait.branches[i], name))
+			return true;
+	return step->u.wait.restart.match.on != NULL &&
+		hears_match(&step->u.wait.restart.match, name);
+}
+
+/* Could a run of the graph, wherever it stands, look at such an event? */
+static bool
+hears(const JoGraph *graph, const char *name)
+{
+	if (graph->has_goal && hears_match(&graph->goal.match, name))
+		return true;
+	for (int i = 0; i < graph->nexits; i++)
+		if (hears_match(&graph->exits[i], name))
+			return true;
+	for (int i = 0; i < graph->nsteps; i++)
+		if (hears_step(&graph->steps[i], name))
+			return true;
+	return false;
+}
+
+/* Could such an event matter to the customer: to a run, or by beginning one? */
+static bool
+is_heard(const JoMember *member, const char *name)
+{
+	const JoGraph *last = NULL;
+	ListCell   *cell;
+
+	if (jo_event_enters(name))
+		return true;
+	foreach(cell, member->runs)
+	{
+		const JoRun *run = lfirst(cell);
+
+		if (run->graph != last && hears(run->graph, name))
+			return true;
+		last = run->graph;
+	}
+	return false;
+}
+
+/*
+ * May a run of the graph that moves change what another run of the customer
+ * meets?  By an event that is heard, a child, what a call writes, or when a
+ * digest ended.
+ */
+static bool
+graph_tells(const JoMember *member, const JoGraph *graph)
+{
+	for (int i = 0; i < graph->nsteps; i++)
+	{
+		const JoStep *step = &graph->steps[i];
+
+		if (step->verb == JO_ENTER || step->verb == JO_CALL ||
+			step->verb == JO_DIGEST ||
+			(step->verb == JO_EMIT && is_heard(member, step->u.emit.event)))
+			return true;
+	}
+	return false;
+}
+
+/* The same of a run; *quiet is a graph that is known to tell nothing. */
+static bool
+tells_others(const JoRun *run, const JoGraph **quiet)
+{
+	if (run->parent_visit != 0)
+		return true;
+	if (run->graph == *quiet)
+		return false;
+	if (graph_tells(run->member, run->graph))
+		return true;
+	*quiet = run->graph;
+	return false;
 }
 
 /* Append to the list unless it was entered twice with one due time. */
@@ -200,6 +291,7 @@ static void
 take_from_heap(JoMember *member, List **runs, List **messages)
 {
 	DueEntry   *entry;
+	const JoGraph *quiet = NULL;
 	bool		is_last = false;
 
 	while (!is_last && (entry = first_entry(member)) != NULL &&
@@ -208,7 +300,7 @@ take_from_heap(JoMember *member, List **runs, List **messages)
 		if (entry->run != NULL)
 		{
 			*runs = append_once(*runs, entry->run);
-			is_last = tells_others(entry->run);
+			is_last = tells_others(entry->run, &quiet);
 		}
 		else
 			*messages = append_once(*messages, entry->message);
@@ -225,6 +317,7 @@ take_from_heap(JoMember *member, List **runs, List **messages)
 void
 jo_due_take(JoMember *member, List **runs, List **messages)
 {
+	const JoGraph *quiet = NULL;
 	ListCell   *cell;
 
 	*runs = NIL;
@@ -248,7 +341,7 @@ jo_due_take(JoMember *member, List **runs, List **messages)
 		if (!jo_run_has_timer(run) || run->due_at > member->due)
 			continue;
 		*runs = lappend(*runs, run);
-		if (tells_others(run))
+		if (tells_others(run, &quiet))
 			break;
 	}
 }

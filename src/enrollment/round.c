@@ -23,7 +23,7 @@
 #include "enrollment/json.h"
 #include "enrollment/life.h"
 
-/* Rounds of pure timers for one customer before the batch is cut. */
+/* Instants of timers of one customer before the batch is cut. */
 #define ROUNDS_PER_BATCH 200
 
 static void
@@ -91,7 +91,10 @@ select_input(JoBatch *batch, JoMember *member)
 		if (member->event == NULL && member->has_called &&
 			batch->clock.is_virtual)
 			return false;
-		if (member->event == NULL && ++member->rounds > ROUNDS_PER_BATCH)
+		if (member->event == NULL && due != member->last_due)
+			member->rounds++;
+		member->last_due = due;
+		if (member->event == NULL && member->rounds > ROUNDS_PER_BATCH)
 		{
 			batch->more = true;
 			return false;

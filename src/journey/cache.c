@@ -510,6 +510,14 @@ jo_graphs_entered_by(const JoEvent *event)
 	return name->graphs[span];
 }
 
+bool
+jo_event_enters(const char *name)
+{
+	if (jo_pretence != NULL)
+		return jo_pretended_entered_by(name) != NIL;
+	return hash_search(events, &name, HASH_FIND, NULL) != NULL;
+}
+
 List *
 jo_live_graphs(void)
 {

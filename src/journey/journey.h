@@ -288,8 +288,6 @@ typedef struct JoGraph
 	int			start;
 	List	   *enters;			/* char *: journeys that a run enters before
 								 * any time has passed */
-	bool		tells_others;	/* what a run does may matter to another of
-								 * the same customer's at the same instant */
 	int			uses;			/* JO_USES_* of all expressions together */
 	JoError    *error;			/* not NULL: it no longer compiles (a column
 								 * was dropped, the owner is gone); its runs
@@ -325,6 +323,9 @@ extern JoGraph *jo_graph(int32 journey_id, int32 version);
  * CurrentMemoryContext.
  */
 extern List *jo_graphs_entered_by(const JoEvent *event);
+
+/* May an event of this name enter any version that was ever published? */
+extern bool jo_event_enters(const char *name);
 
 /* Order by priority, highest first, then journey_id: a list_sort() function. */
 extern int	jo_compare_graphs(const ListCell *a, const ListCell *b);

@@ -98,24 +98,6 @@ read_top(JoReader *reader, JsonbValue *root)
 							&graph->late_after);
 }
 
-/*
- * May a run that moves change what another run of the customer meets?  By an
- * event, a child, what a call writes, or when a digest ended.
- */
-static bool
-tells_others(const JoGraph *graph)
-{
-	for (int i = 0; i < graph->nsteps; i++)
-	{
-		JoVerb		verb = graph->steps[i].verb;
-
-		if (verb == JO_EMIT || verb == JO_ENTER || verb == JO_CALL ||
-			verb == JO_DIGEST)
-			return true;
-	}
-	return false;
-}
-
 JoReading *
 jo_definition_read(Jsonb *definition, Oid owner, bool is_for_author)
 {
@@ -148,7 +130,6 @@ jo_definition_read(Jsonb *definition, Oid owner, bool is_for_author)
 				   &reader.graph->start);
 	for (int i = 0; i < reader.nsteps; i++)
 		jo_read_step(&reader, i);
-	reader.graph->tells_others = tells_others(reader.graph);
 
 	jo_check_graph(&reader);
 	jo_find_enters(&reader);
