@@ -165,25 +165,50 @@ read_row(TupleTableSlot *slot)
 	return row;
 }
 
+/* When the first of these was approved; DT_NOEND: never. */
+static TimestampTz
+first_approval(const List *rows)
+{
+	TimestampTz first = DT_NOEND;
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		const JoTemplateRow *row = lfirst(cell);
+
+		if (row->is_approved)
+			first = Min(first, row->approved_at);
+	}
+	return first;
+}
+
 /*
- * Without the locales that nobody has approved.  What was there before anybody
- * approved anything stays: journeys may have been sending it since before
- * review was required, and would fail without it.  A locale that is added
- * later waits for its approval.
+ * Of rows in order of locale and version the one of each locale that is sent.
+ * With "approved" the newest approved one.  Where there is none it is the newest
+ * that was there before anybody approved anything: journeys may have been
+ * sending it since before review was required, and would fail without it.  What
+ * is added later waits for its approval.
  */
 static List *
-drop_unapproved(List *rows, TimestampTz first_approval)
+choose_rows(const List *rows, bool approved)
 {
+	TimestampTz reviewed_since = approved ? first_approval(rows) : DT_NOEND;
+	List	   *chosen = NIL;
 	ListCell   *cell;
 
 	foreach(cell, rows)
 	{
 		JoTemplateRow *row = lfirst(cell);
+		JoTemplateRow *last = chosen == NIL ? NULL : llast(chosen);
 
-		if (!row->is_approved && row->created_at >= first_approval)
-			rows = foreach_delete_current(rows, cell);
+		if (approved && !row->is_approved && row->created_at >= reviewed_since)
+			continue;
+		if (last == NULL || strcmp(last->locale, row->locale) != 0)
+			chosen = lappend(chosen, row);
+		else if (!approved || row->is_approved || !last->is_approved)
+			llast(chosen) = row;
 	}
-	return rows;
+	return chosen;
 }
 
 List *
@@ -195,7 +220,6 @@ jo_template_read(const char *name, const char *channel, bool approved)
 	TupleTableSlot *slot = table_slot_create(table, NULL);
 	IndexScanDesc scan;
 	ScanKeyData keys[2];
-	TimestampTz first_approval = DT_NOEND;
 	List	   *rows = NIL;
 
 	/* ScanKeyInit() would say collation "C", which is not the index's. */
@@ -208,26 +232,15 @@ jo_template_read(const char *name, const char *channel, bool approved)
 	scan = index_beginscan(table, index, snapshot, 2, 0);
 	index_rescan(scan, keys, 2, NULL, 0);
 
-	/* In order of locale and version: the last of a locale is the current. */
 	while (index_getnext_slot(scan, ForwardScanDirection, slot))
-	{
-		JoTemplateRow *row = read_row(slot);
-		JoTemplateRow *last = rows == NIL ? NULL : llast(rows);
-
-		if (row->is_approved)
-			first_approval = Min(first_approval, row->approved_at);
-		if (last == NULL || strcmp(last->locale, row->locale) != 0)
-			rows = lappend(rows, row);
-		else if (!approved || row->is_approved || !last->is_approved)
-			llast(rows) = row;
-	}
+		rows = lappend(rows, read_row(slot));
 
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	UnregisterSnapshot(snapshot);
 	index_close(index, AccessShareLock);
 	table_close(table, AccessShareLock);
-	return approved ? drop_unapproved(rows, first_approval) : rows;
+	return choose_rows(rows, approved);
 }
 
 /* ---- finding ---- */

@@ -48,7 +48,8 @@
 typedef struct JoCapState
 {
 	int32		journey_id;
-	JoCaps		caps;			/* settled for these; the strictest it met */
+	int			at_once;		/* the caps, 0: none */
+	int			max;
 	int64		active;			/* without what this batch adds */
 	int64		total;
 	int64		limit;			/* entries that this batch may add */
@@ -61,137 +62,117 @@ has_shared_cap(const JoGraph *graph)
 	return graph->entry.caps.at_once > 0 || graph->entry.caps.total > 0;
 }
 
-/* Places that the journey's caps leave free. */
+/* Places that the caps leave free, of so many active runs and entries. */
 static int64
-free_places(const JoCaps *caps, int64 active, int64 total)
+free_places(const JoCapState *state, int64 active, int64 total)
 {
 	int64		places = PG_INT64_MAX;
 
-	if (caps->at_once > 0)
-		places = Min(places, caps->at_once - active);
-	if (caps->total > 0)
-		places = Min(places, caps->total - total);
+	if (state->at_once > 0)
+		places = Min(places, state->at_once - active);
+	if (state->max > 0)
+		places = Min(places, state->max - total);
 	return places;
 }
 
 /* No place, as the batch knows it? */
 static bool
-is_full(const JoBatch *batch, const JoCaps *caps, const JoCapState *state)
+is_full(const JoBatch *batch, const JoCapState *state)
 {
 	int64		active;
 	int64		total;
 
 	jo_tally_of_batch(batch, state->journey_id, &active, &total);
-	return free_places(caps, state->active + active,
+	return free_places(state, state->active + active,
 					   state->total + total) <= 0;
 }
 
 static bool
-is_far(const JoBatch *batch, const JoCaps *caps, const JoCapState *state)
+is_far(const JoBatch *batch, const JoCapState *state)
 {
 	/* the members of a careful batch count each for himself */
 	return batch->limit <= FAR_ENTRIES && batch->care == NULL &&
-		free_places(caps, state->active, state->total) >=
+		free_places(state, state->active, state->total) >=
 		(int64) JO_LANES * FAR_ENTRIES;
 }
 
 /*
- * Take a lock alone, however long the others need.  A limit on the time of a
- * worker's batch rests meanwhile.
+ * Take a lock, however long the others need.  A limit on the time of a worker's
+ * batch rests meanwhile.
  */
 static void
-lock_patiently(uint32 key)
+lock_patiently(void (*lock) (JoLockKind kind, uint32 key), uint32 key)
 {
 	TimestampTz ends_at;
 	long		left;
 
 	if (!IsBackgroundWorker || !get_timeout_active(STATEMENT_TIMEOUT))
 	{
-		jo_lock(JO_LOCK_CAP, key);
+		lock(JO_LOCK_CAP, key);
 		return;
 	}
 	ends_at = get_timeout_finish_time(STATEMENT_TIMEOUT);
 	left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), ends_at);
 	disable_timeout(STATEMENT_TIMEOUT, true);
-	jo_lock(JO_LOCK_CAP, key);
+	lock(JO_LOCK_CAP, key);
 	enable_timeout_after(STATEMENT_TIMEOUT, (int) Max(left, 1));
+}
+
+/* Be the only one who enters the journey, and know how many have. */
+static void
+settle_near(JoCapState *state)
+{
+	lock_patiently(jo_lock, NEAR_LOCK);
+	lock_patiently(jo_lock, state->journey_id);
+	jo_tally_read(state->journey_id, &state->active, &state->total);
+	state->limit = PG_INT64_MAX;
 }
 
 /* Find out how many the batch may let into the journey; see above. */
 static void
 settle_cap(JoBatch *batch, JoCapState *state)
 {
-	const JoCaps *caps = &state->caps;
-
 	state->limit = PG_INT64_MAX;
 	jo_tally_read(state->journey_id, &state->active, &state->total);
 	if (batch->sink->write_position == NULL)
 		return;
-	state->is_full = is_full(batch, caps, state);
+	state->is_full = is_full(batch, state);
 	if (state->is_full)
 		return;
-	if (is_far(batch, caps, state))
+	if (is_far(batch, state))
 	{
-		jo_lock_shared(JO_LOCK_CAP, state->journey_id);
+		lock_patiently(jo_lock_shared, state->journey_id);
 		jo_tally_read(state->journey_id, &state->active, &state->total);
-		if (is_far(batch, caps, state))
-		{
-			state->limit = FAR_ENTRIES;
+		state->limit = FAR_ENTRIES;
+		if (is_far(batch, state))
 			return;
-		}
-		jo_unlock_shared(JO_LOCK_CAP, state->journey_id);
 	}
-	lock_patiently(NEAR_LOCK);
-	lock_patiently(state->journey_id);
-	jo_tally_read(state->journey_id, &state->active, &state->total);
-}
-
-/* The smaller of two bounds, of which 0 is none. */
-static int
-stricter(int a, int b)
-{
-	return a == 0 ? b : b == 0 ? a : Min(a, b);
-}
-
-static JoCapState *
-find_state(const JoBatch *batch, int32 journey_id)
-{
-	ListCell   *cell;
-
-	foreach(cell, batch->caps)
-	{
-		JoCapState *state = lfirst(cell);
-
-		if (state->journey_id == journey_id)
-			return state;
-	}
-	return NULL;
+	settle_near(state);
 }
 
 /*
- * The state of the graph's journey.  A batch may meet two versions of it: what
- * was settled for the caps of one says nothing of stricter ones.
+ * The state of the graph's journey and caps, settled.  A batch may meet two
+ * versions: what is settled for the caps of one says nothing of others.
  */
 static JoCapState *
 get_state(JoBatch *batch, const JoGraph *graph)
 {
 	const JoCaps *caps = &graph->entry.caps;
-	JoCapState *state = find_state(batch, graph->journey_id);
-	int			at_once;
-	int			total;
+	JoCapState *state;
+	ListCell   *cell;
 
-	if (state == NULL)
+	foreach(cell, batch->caps)
 	{
-		state = palloc0(sizeof(JoCapState));
-		state->journey_id = graph->journey_id;
-		batch->caps = lappend(batch->caps, state);
+		state = lfirst(cell);
+		if (state->journey_id == graph->journey_id &&
+			state->at_once == caps->at_once && state->max == caps->total)
+			return state;
 	}
-	at_once = stricter(caps->at_once, state->caps.at_once);
-	total = stricter(caps->total, state->caps.total);
-	if (at_once == state->caps.at_once && total == state->caps.total)
-		return state;
-	state->caps.at_once = at_once;
-	state->caps.total = total;
+	state = palloc0(sizeof(JoCapState));
+	state->journey_id = graph->journey_id;
+	state->at_once = caps->at_once;
+	state->max = caps->total;
+	batch->caps = lappend(batch->caps, state);
 	settle_cap(batch, state);
 	return state;
 }
@@ -209,15 +190,15 @@ find_shared_refusal(JoBatch *batch, const JoGraph *graph)
 	if (!has_shared_cap(graph) || batch->simulation != NULL)
 		return NULL;
 	state = get_state(batch, graph);
-	if (state->is_full && !is_full(batch, &state->caps, state))
+	if (state->is_full && !is_full(batch, state))
 		settle_cap(batch, state);
 	jo_tally_of_batch(batch, graph->journey_id, &active, &total);
+	if (total >= state->limit)
+		settle_near(state);
 	if (caps->total > 0 && state->total + total >= caps->total)
 		return "cap_total";
 	if (caps->at_once > 0 && state->active + active >= caps->at_once)
 		return "cap_at_once";
-	if (total >= state->limit)
-		return caps->at_once > 0 ? "cap_at_once" : "cap_total";
 	return NULL;
 }
 

@@ -100,6 +100,20 @@ ok($node->poll_query_until('postgres', 'SELECT sum(lag_events) = 0 FROM journey_
 is( $node->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE reason = 'wide'), count(*) FILTER (WHERE reason = 'narrow') BETWEEN 70 AND 120
 FROM journey_orch.step_log l JOIN journey_orch.journey j USING (journey_id) WHERE j.name = 'less' AND l.outcome = 'ended'}),
 	'50|t', 'each version lets in what its own cap allows');
+
+# A version with more room, when the other is full.
+$node->safe_psql('postgres', q{
+SELECT journey_orch.stop_worker();
+SELECT journey_orch.define('{"journey": "more", "entry": {"on": "more", "caps": {"total": 100}}, "start": "done", "steps": {"done": {"exit": "full"}}}');
+SELECT count(*) FROM journey_orch.publish('more');
+SELECT count(journey_orch.emit('more', i::text)) FROM generate_series(1, 500) AS i;
+SELECT journey_orch.define('{"journey": "more", "entry": {"on": "more", "caps": {"total": 130}}, "start": "done", "steps": {"done": {"exit": "more"}}}');
+SELECT count(*) FROM journey_orch.publish('more');
+SELECT count(journey_orch.emit('more', i::text)) FROM generate_series(1, 1000) AS i;
+SELECT journey_orch.start_worker()});
+ok($node->poll_query_until('postgres', 'SELECT sum(lag_events) = 0 FROM journey_orch.lane_status'), 'both versions are applied');
+is( $node->safe_psql('postgres', q{SELECT sum(c.total) FROM journey_orch.entry_count c JOIN journey_orch.journey j USING (journey_id) WHERE j.name = 'more'}),
+	'130', 'the larger cap is filled, and not exceeded');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM journey_orch.event_error}), '0', 'no event was set aside');
 is($node->safe_psql('postgres', q{SELECT law, detail FROM journey_orch.verify('full') WHERE NOT holds}), '', 'the laws hold');
 $node->stop('fast');

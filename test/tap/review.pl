@@ -88,6 +88,12 @@ is(body(), 'Buy now', 'he gets the approved default');
 is(as('review_bob', 'review_marketing', "SELECT journey_orch.approve_template('hello', 'email', locale => 'de')"), 1, 'bob approves the locale');
 is(body(), 'Kauf jetzt', 'and it is sent');
 
+# a locale that is older than all approvals goes on as it is, whatever is written since
+$node->safe_psql('postgres', q{
+UPDATE journey_orch.message_template SET approved_by = NULL, created_at = '2020-01-01' WHERE locale = 'de';
+SELECT journey_orch.set_template('hello', 'email', 'Kauf sofort', locale => 'de')});
+is(body(), 'Kauf jetzt', 'a draft of an old locale takes nothing away');
+
 # superusers too
 my ($status, $out, $err) = $node->psql('postgres', sprintf("SELECT journey_orch.define('$definition')", 'three') . ";
 SELECT journey_orch.approve_version('hello', 3)");
