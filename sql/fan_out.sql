@@ -86,6 +86,11 @@ CALL run();
 SELECT emit('page', 'x', '{"x": 3}') > 0;
 CALL run(max_batches => 4);
 SELECT stop('paged') > 0;
+-- also when it is published again before anybody has looked
+SELECT count(*) > 0 AS published FROM publish('paged', 1);
+CALL run();
+SELECT state FROM fan_out_status WHERE journey = 'paged' ORDER BY event_id DESC LIMIT 1;
+SELECT stop('paged') > 0;
 SELECT emit('page', 'x', '{"x": 4}') > 0;
 CALL run();
 SELECT state, customers BETWEEN 1 AND 49 AS is_part, message FROM fan_out_status WHERE journey = 'paged' ORDER BY event_id OFFSET 2;

@@ -432,7 +432,8 @@ work_off(JoFanOut *fan_out)
 	JoError    *error;
 	int			n;
 
-	if (act == NULL || act->is_stopped || act->state == JO_JOURNEY_ARCHIVED)
+	if (act == NULL || act->state == JO_JOURNEY_ARCHIVED ||
+		jo_act_stops_after(fan_out->journey_id, fan_out->event_id))
 	{
 		update_current("stopped", 0, NULL, NULL, NULL);
 		return;

@@ -373,6 +373,19 @@ jo_act_ended_pause(int32 journey_id, const JoAct *act)
 	return &list->acts[act->ended_pause];
 }
 
+bool
+jo_act_stops_after(int32 journey_id, int64 seq)
+{
+	ActList    *list = hash_search(lists, &journey_id, HASH_FIND, NULL);
+
+	if (list == NULL)
+		return false;
+	for (int i = list->nacts - 1; i >= 0 && list->acts[i].seq > seq; i--)
+		if (list->acts[i].kind == JO_ACT_STOP)
+			return true;
+	return false;
+}
+
 /* Does the act mean something to people inside? */
 static bool
 concerns_people(const JoAct *act)

@@ -80,6 +80,9 @@ extern bool jo_act_missed(const JoAct *act, const JoEvent *event);
 /* May there be an act that has missed the event? */
 extern bool jo_acts_may_have_missed(const JoEvent *event);
 
+/* Was the journey stopped after this ticket, whatever became of it since? */
+extern bool jo_act_stops_after(int32 journey_id, int64 seq);
+
 /* The first act with a larger ticket that concerns people inside, or NULL. */
 extern const JoAct *jo_act_after(int32 journey_id, int64 seq);
 

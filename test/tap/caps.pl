@@ -72,7 +72,12 @@ is($node->safe_psql('postgres', q{SELECT deadlocks FROM pg_stat_database WHERE d
 
 # Near a cap lanes wait for each other, longer than a batch may take.
 $node->safe_psql('postgres', q{
-CREATE FUNCTION public.think() RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(0.1)';
+CREATE FUNCTION public.think() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  until timestamptz := clock_timestamp() + interval '100 ms';
+BEGIN
+  WHILE clock_timestamp() < until LOOP END LOOP;
+END $$;
 SELECT journey_orch.define('{"journey": "slow", "entry": {"on": "slow", "caps": {"at_once": 10000}}, "start": "think",
   "steps": {"think": {"call": "public.think()", "next": "done"}, "done": {"exit": "done"}}}');
 SELECT count(*) FROM journey_orch.publish('slow');
