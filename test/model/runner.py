@@ -182,6 +182,7 @@ def arguments():
     parser.add_argument("--database", default="jo_model")
     parser.add_argument("--shrink", type=int, default=0)
     parser.add_argument("--least", type=int)
+    parser.add_argument("--stop", action="store_true")
     made = parser.parse_args()
     if os.environ.get("SEED"):
         made.seed, made.shrink = int(os.environ["SEED"]), 1
@@ -200,6 +201,8 @@ def main():
         played += len(batch)
         failed += len(failures)
         shrinks -= report(batch, failures, phases, asked.database, shrinks)
+        if failed and asked.stop:
+            return 1
         print(f"# batch {number}: {len(batch)} histories, {len(failures)} differ, {time.time() - began:.0f} s",
               flush=True)
     print(TALLY.text())

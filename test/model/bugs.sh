@@ -1,0 +1,112 @@
+#!/bin/bash
+# test/model/bugs.sh: plant each bug of test/model/bugs in the engine and see
+# that the model finds it, in HISTORIES histories (1,500) from FIRST (0) on.
+# ONLY="name ..." plants some.
+#
+# make model-bugs runs this.  A patch begins with what is wrong in words.  Every
+# bug is built in a copy of the sources and gets a server of its own, one bug a
+# core at a time; what the model says of it is in .build/bugs/.  Ends with
+# "N found, N not found"; the exit status is 1 when one was not.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/private.sh"
+
+clean_up()
+{
+	jobs -p | xargs -r kill 2>/dev/null || true
+	stop_all_servers
+	rm -rf "$work"
+}
+
+# plant PLACE NAME: the engine with the bug, installed at the place.
+plant()
+{
+	local tree=$work/$1/tree
+
+	patch -s -d "$tree" -p1 <"$sources/test/model/bugs/$2.patch"
+	make -s -C "$tree" PG_CONFIG="$PG_CONFIG" with_llvm=no PG_CFLAGS="$quick" all
+	make -s -C "$tree" PG_CONFIG="$PG_CONFIG" with_llvm=no PG_CFLAGS="$quick" DESTDIR="$work/$1/pg" install
+}
+
+# look PLACE NAME: does the model find the bug?
+look()
+{
+	local place=$1 name=$2 from=$SECONDS status=0
+
+	plant "$place" "$name" >"$found/$name.build" 2>&1 || { echo "$name: does not build" >&2; return 2; }
+	(
+		work=$work/$place
+		bin=$work/pg$bindir
+		server_port=5432
+		rm -rf "$work/model"
+		server_start model "$sources/test/regress.conf"
+		as_user python3 "$model/runner.py" --first "${FIRST:-0}" --histories "${HISTORIES:-1500}" --shrink 0 --stop
+	) >"$found/$name" 2>&1 || status=$?
+	(work=$work/$place && bin=$work/pg$bindir && server_stop model immediate)
+	patch -s -R -d "$work/$place/tree" -p1 <"$sources/test/model/bugs/$name.patch"
+
+	# a runner that breaks down has found nothing
+	if [ $status = 1 ] && grep -q '^--- seed' "$found/$name"; then
+		printf 'found     %-24s %s (%d s)\n' "$name" "$(grep -m1 -o '^--- seed [-0-9]*' "$found/$name")" $((SECONDS - from))
+		touch "$work/found.$name"
+	else
+		printf 'NOT FOUND %-24s %s (%d s)\n' "$name" "$(head -n 1 "$sources/test/model/bugs/$name.patch")" $((SECONDS - from))
+	fi
+}
+
+# at_place PLACE NAME...: look for those bugs that no other place has taken.
+at_place()
+{
+	local place=$1 name
+
+	shift
+	for name; do
+		mkdir "$work/taken.$name" 2>/dev/null || continue
+		look "$place" "$name"
+	done
+}
+
+"$top/scripts/packages.sh"
+private_begin
+trap clean_up EXIT
+trap 'exit 130' INT TERM HUP
+sources=$top
+found=$top/.build/bugs
+quick="-O0 -w"
+model=$work/programs
+rm -rf "$found"
+mkdir -p "$found" "$model"
+cp "$top"/test/model/*.py "$model/"
+chmod -R a+rX "$work" "$model"
+
+names=()
+for patch in "$top"/test/model/bugs/*.patch; do
+	name=$(basename "$patch" .patch)
+	case " ${ONLY:-$name} " in
+		*" $name "*) names+=("$name") ;;
+	esac
+done
+
+# A clean build that every place begins with.
+places=${JOBS:-$(nproc)}
+for place in $(seq "$places"); do
+	mkdir -p "$work/$place/tree" "$work/$place/s" "$work/$place/home"
+	(cd "$top" && git ls-files -z | xargs -0 cp --parents -t "$work/$place/tree")
+	if [ "$place" = 1 ]; then
+		make -s -C "$work/1/tree" -j"$(nproc)" PG_CONFIG="$PG_CONFIG" with_llvm=no PG_CFLAGS="$quick" all
+		(top=$work/1/tree work=$work/1 && mkdir -p "$top/.build" && PG_CFLAGS=$quick private_install)
+	else
+		cp -a "$work/1/tree/." "$work/$place/tree/"
+		cp -a "$work/1/pg" "$work/$place/"
+	fi
+	[ -z "$run_user" ] || chown "$run_user" "$work/$place" "$work/$place/s" "$work/$place/home"
+done
+for place in $(seq "$places"); do
+	at_place "$place" "${names[@]}" &
+done
+wait
+not_found=0
+for name in "${names[@]}"; do
+	[ -e "$work/found.$name" ] || not_found=$((not_found + 1))
+done
+echo "$((${#names[@]} - not_found)) found, $not_found not found"
+[ $not_found = 0 ]
