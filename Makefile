@@ -19,7 +19,7 @@ export PG_CONFIG
 # These targets start from nothing: they install what is missing and call make
 # again for the build.  All others are PGXS's, whose own "check" we replace.
 OURS = check check-lint check-regress check-isolation check-pgtap check-tap installcheck model model-simulated \
-       indent check-indent typedefs demo demo-stop bench dist help
+       model-bugs indent check-indent typedefs demo demo-stop bench dist help
 NO_INSTALLCHECK = 1
 ifneq ($(filter-out $(OURS),$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -74,6 +74,10 @@ model:
 model-simulated:
 	@PLAYER=simulated.py HISTORIES=$${HISTORIES:-1000} test/model/run.sh
 
+# Plants each bug of test/model/bugs, and looks whether the model tells; ONLY="name ..." some.
+model-bugs:
+	@test/model/bugs.sh
+
 # The layout of the C sources, by pg_bsd_indent.
 indent:
 	@scripts/indent
@@ -101,7 +105,8 @@ help:
 	@echo "                   check-isolation, check-pgtap, check-tap are its parts"
 	@echo "installcheck       regress and isolation against what is installed"
 	@echo "model              10,000 random histories against a model of the language;"
-	@echo "                   model-simulated: 1,000 of them against simulate()"
+	@echo "                   model-simulated: 1,000 of them against simulate();"
+	@echo "                   model-bugs: does the model find planted bugs?"
 	@echo "indent             lay out the C sources; check-indent only looks"
 	@echo "bench              measure, one line a measure"
 	@echo "dist               the zip for PGXN"

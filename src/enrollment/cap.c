@@ -195,10 +195,10 @@ find_shared_refusal(JoBatch *batch, const JoGraph *graph)
 	jo_tally_of_batch(batch, graph->journey_id, &active, &total);
 	if (total >= state->limit)
 		settle_near(state);
-	if (caps->total > 0 && state->total + total >= caps->total)
-		return "cap_total";
 	if (caps->at_once > 0 && state->active + active >= caps->at_once)
 		return "cap_at_once";
+	if (caps->total > 0 && state->total + total >= caps->total)
+		return "cap_total";
 	return NULL;
 }
 

@@ -22,7 +22,7 @@ plant()
 {
 	local tree=$work/$1/tree
 
-	patch -s -d "$tree" -p1 <"$sources/test/model/bugs/$2.patch"
+	(cd "$tree" && git apply "$sources/test/model/bugs/$2.patch")
 	make -s -C "$tree" PG_CONFIG="$PG_CONFIG" with_llvm=no PG_CFLAGS="$quick" all
 	make -s -C "$tree" PG_CONFIG="$PG_CONFIG" with_llvm=no PG_CFLAGS="$quick" DESTDIR="$work/$1/pg" install
 }
@@ -42,7 +42,7 @@ look()
 		as_user python3 "$model/runner.py" --first "${FIRST:-0}" --histories "${HISTORIES:-1500}" --shrink 0 --stop
 	) >"$found/$name" 2>&1 || status=$?
 	(work=$work/$place && bin=$work/pg$bindir && server_stop model immediate)
-	patch -s -R -d "$work/$place/tree" -p1 <"$sources/test/model/bugs/$name.patch"
+	(cd "$work/$place/tree" && git apply -R "$sources/test/model/bugs/$name.patch")
 
 	# a runner that breaks down has found nothing
 	if [ $status = 1 ] && grep -q '^--- seed' "$found/$name"; then
