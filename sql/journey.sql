@@ -27,7 +27,7 @@ SELECT * FROM unnest(ARRAY[
   'SELECT journey_orch.define(NULL)',
   'SELECT journey_orch.define(''[]'')',
   'SELECT journey_orch.define(''{"journey": "x", "entry": {"on": "e"}, "start": "a", "steps": {"a": {"exit": 1}, "b": {}}}'')',
-  'SELECT journey_orch.define(''{"journey": "x", "entry": {"schedule": {"cron": "0 9 * * 1", "audience": "SELECT 1"}}, "start": "a", "steps": {"a": {"exit": "done"}}}'')',
+  'SELECT journey_orch.define(''{"journey": "x", "entry": {"on": "e"}, "start": "a", "steps": {"a": {"decide": {"model": "churn", "arms": {"low": 0, "high": 0.7}}, "next": {"low": "b", "high": "b"}}, "b": {"exit": "done"}}}'')',
   'SELECT journey_orch.publish(NULL)',
   'SELECT journey_orch.publish(''nobody'')',
   'SELECT journey_orch.definition(''nobody'')',
