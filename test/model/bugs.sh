@@ -1,7 +1,10 @@
 #!/bin/bash
 # test/model/bugs.sh: plant each bug of test/model/bugs in the engine and see
-# that the model finds it, in HISTORIES histories (1,500) from FIRST (0) on.
-# ONLY="name ..." plants some.
+# that the model finds it, in the histories that every "make check" plays, or
+# HISTORIES from FIRST on.  ONLY="name ..." plants some.
+#
+# The engine as it is must agree with the model on them: else everything would
+# be found.
 #
 # make model-bugs runs this.  A patch begins with what is wrong in words.  Every
 # bug is built in a copy of the sources and gets a server of its own, one bug a
@@ -27,21 +30,29 @@ plant()
 	make -s -C "$tree" PG_CONFIG="$PG_CONFIG" with_llvm=no PG_CFLAGS="$quick" DESTDIR="$work/$1/pg" install
 }
 
+# play PLACE: the histories, on a server of the place; as runner.py answers.
+play()
+{
+	local work=$work/$1 server_port=5432 status=0
+	local bin=$work/pg$bindir
+
+	rm -rf "$work/model"
+	server_start model "$sources/test/regress.conf" || return 3
+	as_user python3 "$model/runner.py" --first "$first" --histories "$histories" --shrink 0 --stop || status=$?
+	server_stop model immediate
+	return $status
+}
+
 # look PLACE NAME: does the model find the bug?
 look()
 {
 	local place=$1 name=$2 from=$SECONDS status=0
 
-	plant "$place" "$name" >"$found/$name.build" 2>&1 || { echo "$name: does not build" >&2; return 2; }
-	(
-		work=$work/$place
-		bin=$work/pg$bindir
-		server_port=5432
-		rm -rf "$work/model"
-		server_start model "$sources/test/regress.conf"
-		as_user python3 "$model/runner.py" --first "${FIRST:-0}" --histories "${HISTORIES:-1500}" --shrink 0 --stop
-	) >"$found/$name" 2>&1 || status=$?
-	(work=$work/$place && bin=$work/pg$bindir && server_stop model immediate)
+	if plant "$place" "$name" >"$found/$name.build" 2>&1; then
+		play "$place" >"$found/$name" 2>&1 || status=$?
+	else
+		cat "$found/$name.build"
+	fi
 	(cd "$work/$place/tree" && git apply -R "$sources/test/model/bugs/$name.patch")
 
 	# a runner that breaks down has found nothing
@@ -71,6 +82,8 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
 sources=$top
 found=$top/.build/bugs
+first=${FIRST:-$(sed -n 's/^use constant FIRST => \([0-9]*\);/\1/p' "$top/test/tap/model.pl")}
+histories=${HISTORIES:-$(sed -n 's/^use constant HISTORIES => \([0-9]*\);/\1/p' "$top/test/tap/model.pl")}
 quick="-O0 -w"
 model=$work/programs
 rm -rf "$found"
@@ -100,6 +113,7 @@ for place in $(seq "$places"); do
 	fi
 	[ -z "$run_user" ] || chown "$run_user" "$work/$place" "$work/$place/s" "$work/$place/home"
 done
+play 1 >"$found/clean" 2>&1 || { cat "$found/clean"; die "The engine without a bug does not agree with the model."; }
 for place in $(seq "$places"); do
 	at_place "$place" "${names[@]}" &
 done
