@@ -186,22 +186,29 @@ leave_channel(JoRun *run, const JoMessage *message)
 
 /*
  * The message has failed for good on its channel: its run, if it waits, tries
- * the next channel; else the message is a dead letter.
+ * the next channel; else the message is a dead letter, and the run goes on.
+ * Only before another channel a pause holds it at the send.
  */
 static void
 give_up(JoBatch *batch, JoMessage *message, const JoEvent *event)
 {
 	JoRun	   *run = find_waiting_run(message);
+	const JoStep *step;
 
 	message->due_at = JO_NO_TIME;
 	message->state = "dead";
 	message->is_changed = true;
 	if (run == NULL || run->graph->error != NULL)
 		return;
+	step = &run->graph->steps[run->step];
 	take_report(run, event);
 	memset(&run->visit_state, 0, sizeof(JoVisit));
 	leave_channel(run, message);
-	jo_run_set_moving(batch, run);
+	if (run->visit_state.index + 1 < step->u.send.nchannels)
+		jo_run_set_moving(batch, run);
+	else
+		jo_run_move(batch, run, step->on_failure != JO_NO_STEP ?
+					step->on_failure : step->next, "failed");
 }
 
 /* The visit is to begin anew: not with channels on which it has failed. */

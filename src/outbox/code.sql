@@ -156,6 +156,7 @@ SELECT s.message_id, j.name AS journey, s.version, s.step, s.enrollment_id, s.cu
        CASE WHEN s.stopped IS NOT NULL THEN s.stopped
             WHEN s.outcome = 'acked' THEN 'sent'
             WHEN s.outcome = 'dead' OR s.live_state = 'dead' THEN 'dead'
+            WHEN s.live_state = 'deferred' AND s.expires_at <= journey_orch.clock() THEN 'expired'
             WHEN s.live_state = 'deferred' THEN 'deferred'
             WHEN s.outcome = 'failed' THEN 'failed'
             WHEN s.claim_id IS NOT NULL AND s.outcome IS NULL

@@ -59,14 +59,13 @@ class Customer(Entry, Offers, Waits, Steps, Sends, Life):
         """An event: his runs first, then the entries that name it, by priority."""
         self.newest[event.name] = event
         message = event.message if event.name in SETTLING else None
-        stood = message and message.run.state
         for run in [r for r in self.runs if r.is_active or r.is_watched]:
             self.offer(run, event)
             if message and message.run is run:
-                self.settle_message(message, event.name, stood)
+                self.settle_message(message, event.name)
                 message = None
         if message:
-            self.settle_message(message, event.name, stood)
+            self.settle_message(message, event.name)
         journeys = [j for j in self.world.journeys.values() if j.live and j.live["entry"].get("on") == event.name]
         for journey in sorted(journeys, key=lambda j: -j.live.get("priority", 50)):
             self.enter_by_event(journey, event)
@@ -85,7 +84,7 @@ class Customer(Entry, Offers, Waits, Steps, Sends, Life):
                     and (m.due < limit or inclusive and m.due == limit)]
             if not due:
                 return
-            first = min(due, key=lambda r: (r.due, r.order))
+            first = min(due, key=lambda r: (r.due, isinstance(r, Run), r.order))
             self.now = first.due
             if isinstance(first, Run):
                 self.fire(first)

@@ -142,6 +142,10 @@ class Plot:
         for name in names:
             self.live(name, start)
         self.disturb(names)
+        if any("rate" in op[-1] for *_, op in self.ops):
+            # who enters by one publication has no order to be released in
+            for *_, op in self.ops:
+                op[-1].pop("existing", None) if op[1:3] == ["act", "publish"] else None
         return {"seed": self.seed, "customers": self.customers, "journeys": self.journeys,
                 "ops": [op for *_, op in sorted(self.ops, key=lambda op: op[:3])]}
 

@@ -25,6 +25,9 @@ class Offers:
         # docs unclear: a run without its customer ends at any event of his, whatever its key
         if run.is_active and self.is_deserted(run):
             return
+        if not run.is_active and self.misses_row(run):
+            run.is_watched = False
+            return
         entry = run.definition["entry"]
         if entry.get("on") == event.name and "key" in entry:
             if self.eval(run, entry["key"], event) != run.key:
@@ -46,12 +49,15 @@ class Offers:
 
     def is_deserted(self, run):
         """The customer's row is gone: by default that ends the run when it is next looked at."""
-        if self.columns is None and run.definition.get("deleted_customer", "exit") == "exit" \
-                and not run.began_absent:
+        if self.misses_row(run):
             self.end(run, "customer_deleted", early=True)
             run.is_watched = False
             return True
         return False
+
+    def misses_row(self, run):
+        return self.columns is None and run.definition.get("deleted_customer", "exit") == "exit" \
+            and not run.began_absent
 
     def goal_and_rules(self, run, event):
         goal = run.definition.get("goal")

@@ -99,8 +99,8 @@ def difference(expected, got):
         return unlike(missing[0], more)
     if more:
         return f"the model has no run like {more[0][:4]}:\n{show(more[0][4])}"
-    return (f"messages\n  model only : {without(messages, real_messages)}\n"
-            f"  engine only: {without(real_messages, messages)}")
+    missing, more = without(messages, real_messages), without(real_messages, messages)
+    return f"messages\n  model only : {missing}\n  engine only: {more}" if missing or more else None
 
 
 def without(some, others):

@@ -38,16 +38,19 @@ class Message:
         self.is_awaited, self.event = is_awaited, run.event
         self.place, self.failures, self.is_lost, self.attempts = 0, 0, False, []
         self.state, self.due, self.ticket = None, None, 0
+        self.is_withheld = False        # a claim met its paused journey
         self.is_recalled = False        # its run was ended by a goal, a rule, a publish or stop
 
     @property
     def channel(self):
         return self.channels[self.place]
 
+    def is_late(self, clock):
+        return self.expires_at is not None and clock >= self.expires_at
+
     def shown_state(self, clock):
         """The state in view message_status: it need not wait for a claim to see that it is too late."""
-        is_late = self.expires_at is not None and clock >= self.expires_at
-        return "expired" if is_late and self.state in ("enqueued", "deferred") else self.state
+        return "expired" if self.is_late(clock) and self.state in ("enqueued", "deferred") else self.state
 
 
 class Sends:
@@ -98,7 +101,7 @@ class Sends:
 
     def enqueue(self, message, text):
         self.enqueued += 1
-        message.ticket, message.state, message.due = self.enqueued, "enqueued", None
+        message.ticket, message.state, message.due, message.is_withheld = self.enqueued, "enqueued", None, False
         message.attempts.append({"channel": message.channel, "clock": self.now, "text": text})
 
     def retry(self, message):
@@ -115,12 +118,14 @@ class Sends:
                     message.state = "failed"
                 if message.state in ("enqueued", "deferred"):
                     # one whose newest attempt failed will have no other
-                    message.state, message.due = "withdrawn" if message.due is None else "failed", None
+                    has_failed = message.due is not None and not message.is_withheld
+                    message.state, message.due = "failed" if has_failed else "withdrawn", None
 
     def release_messages(self, journey):
+        """Resume: they are due now, after the events of this instant."""
         for message in self.messages:
             if message.journey == journey.name and message.state == "deferred" and message.due is None:
-                self.enqueue(message, message.attempts[-1]["text"])
+                message.due = self.now
 
     # the relay
 
@@ -131,11 +136,11 @@ class Sends:
         for message in sorted(ready, key=lambda m: (m.state != "claimed", m.ticket)):
             if message.state == "claimed":
                 said["ack"].append(self.acked(message))
-            elif message.expires_at is not None and clock >= message.expires_at:
+            elif message.is_late(clock):
                 message.state = "expired"
                 said["nack"].append(self.expired(message))
             elif self.world.journeys[message.journey].pause:
-                message.state = "deferred"
+                message.state, message.is_withheld = "deferred", True
                 said["nack"].append(self.withheld(message))
             else:
                 self.answered(message, answer(channel, round_of, message), said)
@@ -170,7 +175,7 @@ class Sends:
         message.is_lost = is_permanent or message.failures >= MAX_ATTEMPTS
         self.happen(Event("message.failed", {}, message))
 
-    def settle_message(self, message, name, stood):
+    def settle_message(self, message, name):
         """What becomes of a message, and of the run that stays for it."""
         run = message.run
         stays = run.state == "sending" and run.visit == message.visit
@@ -181,16 +186,14 @@ class Sends:
                 message.state, message.due = "deferred", self.now + RETRY
                 return
             message.failures, message.place = 0, message.place + 1
-            if stays and message.place < len(message.channels):
+            if stays and message.place < len(message.channels) and not message.is_late(self.now):
                 run.unsent = message
                 if self.world.journeys[run.journey].pause:
                     self.hold(run)
                 elif not self.next_channel(run):
                     self.forward(run)
                 return
-            # of a run that this very event has parked it is not decided yet
-            is_open = stood == "sending" and run.state == "parked" and run.visit == message.visit
-            message.place, message.state = message.place - 1, "failed" if is_open else "dead"
+            message.place, message.state = message.place - 1, "dead"
         if stays and name == "message.sent":
             self.go(run, run.here["next"], "sent")
         elif stays:
@@ -200,7 +203,7 @@ class Sends:
     def next_channel(self, run):
         """Try the message on the channels that are left; True when the run stays for it."""
         message, run.unsent, run.state = run.unsent, None, "sending"
-        if self.try_channels(message):
+        if not message.is_late(self.now) and self.try_channels(message):
             return True
         message.place, message.state = len(message.channels) - 1, "dead"
         self.give_up(run)

@@ -128,7 +128,8 @@ class Steps:
     def start_child(self, parent, visit, spec, key, context, waits):
         name = spec["journey"]
         journey = self.world.journeys.get(name)
-        if waits and not (parent.is_active and parent.visit == visit):
+        stays = waits and parent.is_active and parent.visit == visit
+        if waits and not stays and spec.get("when_cancelled", "exit") == "exit":
             self.refuse_child(journey, key, "parent_ended")
             return
         rule = self.refused_by_kind(journey, parent)
@@ -138,10 +139,10 @@ class Steps:
         else:
             child, rule = self.admit(journey, key, Event("$enter", {}), context)
         if child is None:
-            if waits:
+            if stays:
                 self.child_refused(parent, name, rule)
             return
-        if waits:
+        if stays:
             child.parent, parent.child = (parent, visit), child
         self.forward(child)
 
@@ -175,7 +176,7 @@ class Steps:
     def child_ended(self, child, reason):
         """The parent goes on, if it still waits for this child."""
         parent, visit = child.parent
-        if parent.state != "waiting" or parent.visit != visit:
+        if parent.state != "waiting" or parent.visit != visit or self.is_deserted(parent):
             return
         parent.timer_came()
         self.put(parent, {parent.here.get("into", parent.step):

@@ -143,7 +143,7 @@ class World:
             one.thaw(run)
             if run.state == "held":
                 held.append((run.held_at, run.order, one, run))
-        for place, (_, _, one, run) in enumerate(sorted(held, key=lambda h: h[:2])):
+        for place, (_, _, one, run) in enumerate(sorted(held, key=lambda h: (h[0], h[1][0]))):
             one.release(run, place, rate)
         for one in self.customers.values():
             one.release_messages(journey)

@@ -33,7 +33,7 @@ $$;
 CREATE FUNCTION entries(name text) RETURNS bigint LANGUAGE sql AS
   $$SELECT count(*) FROM step_log JOIN journey USING (journey_id) WHERE journey.name = entries.name AND outcome = 'entered'$$;
 
-SELECT plan(55);
+SELECT plan(59);
 SELECT bind_customer('customer', 'id') \gset _
 SELECT set_channel('email', 'customer.id') \gset _
 SELECT set_template('t', 'email', 'Hello') \gset _
@@ -165,6 +165,22 @@ SELECT count(*) FROM claim('email', 'test') \gset _
 CALL run();
 SELECT is(trail('fallback', 'b'), 'entered w, advanced then, advanced failed, ended lost', 'when the time of the message is over no other channel is tried');
 SELECT is(trail('fallback', 'c'), 'entered w, advanced then, advanced failed, ended lost', 'nor when no relay has taken it in time');
+
+-- A pause holds a run before another channel; where none is left the run has gone on, and is held there
+SELECT count(make('only_' || name, '{"on": "only"}', jsonb_build_object('w', jsonb_build_object('send', jsonb_build_object('template', 'about', 'channels', channels, 'expires_after', '2 hours'), 'next', 'x', 'on_failure', 'lost'),
+  'x', '{"exit": "x"}'::jsonb, 'lost', '{"exit": "lost"}'::jsonb))) FROM (VALUES ('one', '["email"]'::jsonb), ('two', '["email", "second"]')) AS v(name, channels) \gset _
+SELECT happened('only', 'a'), happened('only', 'b') \gset _
+CALL run();
+CREATE TABLE given AS SELECT * FROM claim('email', 'test') WHERE journey LIKE 'only%';
+SELECT pause('only_one'), pause('only_two') \gset _
+SELECT count(nack(claim_id, message_id, 'gone', permanent => customer_id = 'a', retry_after => CASE customer_id WHEN 'b' THEN interval '1 day' END)) FROM given \gset _
+CALL run();
+SELECT is(trail('only_one', 'a'), 'entered w, advanced failed, held paused', 'a send without another channel has ended: held where that led');
+SELECT is(trail('only_two', 'a'), 'entered w, held paused', 'one with another channel is held before it');
+SELECT advance_clock('1 hour 59 minutes') \gset _
+SELECT is((SELECT string_agg(DISTINCT state, ' ') FROM message_status WHERE journey LIKE 'only%' AND customer_id = 'b'), 'deferred', 'a message waits for its next attempt');
+SELECT advance_clock('1 minute') \gset _
+SELECT is((SELECT string_agg(DISTINCT state, ' ') FROM message_status WHERE journey LIKE 'only%' AND customer_id = 'b'), 'expired', 'until its time is over');
 
 -- Who may enter: k1, k1, k2, then all end, k1, k2
 CREATE TABLE policy (name text, policy text, key text, want bigint);
