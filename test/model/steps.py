@@ -169,6 +169,7 @@ class Steps:
         into = step.get("into", parent.step)
         if "on_failure" in step:
             self.cover(parent, "error")
+        parent.timer_came()
         self.put(parent, {into: {"journey": name, "reason": "refused", "rule": rule}},
                  step.get("on_failure", step["next"]), "refused")
         self.forward(parent)
