@@ -26,7 +26,7 @@ private_install
 mkdir -p "$work/model"
 cp "$top"/test/model/*.py "$work/model/"
 chmod -R a+rX "$work/model"
-server_start model "$top/test/regress.conf"
+server_start engine "$top/test/regress.conf"
 wanted=()
 [ -n "${PLAYER:-}${HISTORIES:-}${SEED:-}" ] || wanted=(--least 100)
 as_user python3 "$work/model/${PLAYER:-runner.py}" --first "${FIRST:-0}" \
