@@ -10,11 +10,11 @@
  * happened yet.
  *
  * A run knows the last act that has changed it ("acted", at first the newest
- * before its entry).  What came after is met again whenever the run is read, in order,
- * until something changes: an act that found nothing to do then finds nothing
- * to do again, so it need not be written down, and no run can be missed or be
- * reached twice.  To be prompt, an act that people inside would not notice by
- * themselves is announced (life.c, reach.c).
+ * before its entry).  What came after is met again whenever the run is read, in
+ * order, until something changes: an act that found nothing to do then finds
+ * nothing to do again, so it need not be written down, and no run can be missed
+ * or be reached twice.  To be prompt, an act that people inside would not notice
+ * by themselves is announced (life.c, reach.c).
  */
 #include "postgres.h"
 

@@ -14,9 +14,10 @@
  *	  meanwhile may only free one, and then this refusal came just before.  As
  *	  soon as the batch itself has freed one it looks again.
  *	- Far: there are FAR_ENTRIES free places for every lane.  The batch holds
- *	  the journey's lock shared to its end and adds at most that many.  No more
- *	  than one batch a lane is ever under way, and each looked at counts no newer
- *	  than those that the last of them saw, so together they stay below.
+ *	  the journey's lock shared to its end and adds at most that many; beyond
+ *	  that it counts as one that is near.  No more than one batch a lane is
+ *	  ever under way, and each looked at counts no newer than those that the
+ *	  last of them saw, so together they stay below.
  *	- Near: it holds the journey's lock alone, has counted after it got it, and
  *	  so after everybody else who entered has committed: the count is exact.
  *
