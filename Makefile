@@ -4,7 +4,7 @@ SCRIPT_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" journey_or
 
 # The rooms, in one order: what is built, what is installed first, and what a
 # room may include (only rooms to its left).  src/README.md has the map.
-ROOMS = core audience capture content outbox experiment journey enrollment worker analytics operation module
+ROOMS = core audience capture experiment permission content outbox journey enrollment worker analytics operation module
 
 MODULE_big = journey_orch
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard $(ROOMS:%=src/%/*.c))))

@@ -18,6 +18,7 @@
 #include "experiment/holdout.h"
 #include "journey/journey.h"
 #include "outbox/outbox.h"
+#include "permission/permission.h"
 #include "worker/worker.h"
 
 PG_MODULE_MAGIC;
@@ -30,9 +31,10 @@ _PG_init(void)
 	jo_core_init();
 	jo_audience_init();
 	jo_capture_init();
+	jo_experiment_init();
+	jo_permission_init();
 	jo_content_init();
 	jo_outbox_init();
-	jo_experiment_init();
 	jo_journey_init();
 	jo_enrollment_init();
 	jo_worker_init();

@@ -1,5 +1,5 @@
 /*
- * audience/topic.c
+ * permission/topic.c
  *	  set_topic(): declares what messages are about and what consent they need.
  */
 #include "postgres.h"

@@ -1,0 +1,32 @@
+/*
+ * permission/gate.h
+ *	  What the files of this room share with each other only.
+ */
+#ifndef JO_GATE_H
+#define JO_GATE_H
+
+#include "permission/permission.h"
+
+struct JoGates
+{
+	JoGateStage stage;
+	TimestampTz clock;
+	Snapshot	snapshot;
+	MemoryContext context;		/* of what decisions point to */
+};
+
+/*
+ * One gate: one file gate_NAME.c.  ask() fills in answer, rule, reason, until,
+ * ends_run and evidence when it does not allow; "decision" says ALLOW before.
+ */
+typedef struct JoGate
+{
+	const char *name;
+	void		(*ask) (JoGates *gates, const JoGateQuestion *question,
+						JoGateDecision *decision);
+} JoGate;
+
+extern void jo_gate_expiry(JoGates *gates, const JoGateQuestion *question,
+						   JoGateDecision *decision);
+
+#endif							/* JO_GATE_H */

@@ -1,0 +1,66 @@
+/*
+ * permission/gates.c
+ *	  The gates in their order; the first that does not allow decides.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "core/clock.h"
+#include "permission/gate.h"
+
+/*
+ * The order.  What nobody may override comes first, what only says "later"
+ * comes after what says "never", and caps come last of what may withhold, so
+ * that nothing is counted that another gate would have stopped.
+ */
+static const JoGate gates_in_order[] = {
+	{"expiry", jo_gate_expiry},
+};
+
+void
+jo_permission_init(void)
+{
+}
+
+JoGates *
+jo_gates_begin(JoGateStage stage, TimestampTz clock, Snapshot snapshot)
+{
+	JoGates    *gates = palloc0(sizeof(JoGates));
+
+	gates->stage = stage;
+	gates->clock = clock;
+	gates->snapshot = snapshot;
+	gates->context = CurrentMemoryContext;
+	return gates;
+}
+
+void
+jo_gates_ask(JoGates *gates, const JoGateQuestion *question,
+			 JoGateDecision *decision)
+{
+	MemoryContext caller = MemoryContextSwitchTo(gates->context);
+
+	memset(decision, 0, sizeof(*decision));
+	decision->until = JO_NO_TIME;
+	for (int i = 0; i < lengthof(gates_in_order); i++)
+	{
+		gates_in_order[i].ask(gates, question, decision);
+		if (decision->answer == JO_GATE_ALLOW)
+			continue;
+		decision->gate = gates_in_order[i].name;
+		break;
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+void
+jo_gates_count(JoGates *gates, const JoGateQuestion *question)
+{
+}
+
+void
+jo_gates_end(JoGates *gates)
+{
+	pfree(gates);
+}

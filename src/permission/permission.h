@@ -1,0 +1,80 @@
+/*
+ * permission/permission.h
+ *	  May this message go out now?
+ *
+ * The gates are asked in one fixed order (gates.c), when a message is enqueued
+ * and again when it is claimed; the first that does not allow decides.  An
+ * answer names the gate, the rule, and the evidence as it was then.
+ */
+#ifndef JO_PERMISSION_H
+#define JO_PERMISSION_H
+
+#include "datatype/timestamp.h"
+#include "utils/jsonb.h"
+#include "utils/snapshot.h"
+#include "utils/uuid.h"
+
+/* When the gates are asked. */
+typedef enum JoGateStage
+{
+	JO_GATE_AT_ENQUEUE,
+	JO_GATE_AT_CLAIM			/* here caps count */
+} JoGateStage;
+
+typedef enum JoGateAnswer
+{
+	JO_GATE_ALLOW,
+	JO_GATE_DEFER,				/* not before "until" */
+	JO_GATE_WITHHOLD			/* never */
+} JoGateAnswer;
+
+/* One message that wants to go out. */
+typedef struct JoGateQuestion
+{
+	const pg_uuid_t *message_id;	/* NULL: it has none yet */
+	const char *customer_id;
+	const char *channel;
+	const char *channel_kind;	/* push, inbox, audience, task */
+	const char *address;		/* or NULL */
+	const char *topic;			/* or NULL */
+	const char *journey;		/* or NULL: of no journey */
+	const char *timezone;		/* the customer's own, or NULL: see has_place */
+	const char *region;			/* the customer's own, or NULL */
+	bool		has_place;		/* timezone and region are known; else a gate
+								 * that needs them loads the customer's row */
+	bool		is_stream;		/* its channel is never claimed: caps count
+								 * when it is enqueued */
+	TimestampTz expires_at;		/* JO_NO_TIME: never */
+} JoGateQuestion;
+
+typedef struct JoGateDecision
+{
+	JoGateAnswer answer;
+	const char *gate;			/* that decided: a name of docs/gates.md */
+	const char *rule;			/* name of the halt, cap, hours, ...; or NULL */
+	const char *reason;			/* one word for logs and views */
+	TimestampTz until;			/* of JO_GATE_DEFER; JO_NO_TIME else */
+	bool		ends_run;		/* the rule's action is "exit" */
+	Jsonb	   *evidence;		/* what the gate saw; NULL when it allows */
+} JoGateDecision;
+
+typedef struct JoGates JoGates;
+
+/*
+ * Ask questions between begin and end, with the rules and facts that
+ * "snapshot" sees, at "clock" (engine clock).  What a decision points to is in
+ * the memory context that was current at begin.  Runs no code of users but the
+ * binding's expressions (JoGateQuestion.has_place).
+ */
+extern JoGates *jo_gates_begin(JoGateStage stage, TimestampTz clock,
+							   Snapshot snapshot);
+extern void jo_gates_ask(JoGates *gates, const JoGateQuestion *question,
+						 JoGateDecision *decision);
+
+/* The message goes out: the caps that are about it count it. */
+extern void jo_gates_count(JoGates *gates, const JoGateQuestion *question);
+extern void jo_gates_end(JoGates *gates);
+
+extern void jo_permission_init(void);
+
+#endif							/* JO_PERMISSION_H */
