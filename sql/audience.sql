@@ -57,6 +57,7 @@ VACUUM ANALYZE shopper;
 SELECT journey_orch.bind_customer('shopper', 'nothing');
 SELECT journey_orch.bind_customer('shopper', 'id', 'zone || nothing');
 SELECT journey_orch.bind_customer('shopper', 'id', locale_sql => 'upper(language');
+SELECT journey_orch.bind_customer('shopper', 'id', region_sql => 'state');
 SELECT journey_orch.bind_customer('shopper', 'id; SELECT 1');
 SELECT journey_orch.bind_customer('shopper', 'id) OR (true');
 SELECT journey_orch.bind_customer('shopper', 'shopper.id');
@@ -84,7 +85,9 @@ SELECT journey_orch.bind_customer('shopper', 'id');
 SELECT journey_orch.bind_customer('shopper', 'id');
 SELECT journey_orch.bind_customer('shopper', 'id', 'zone', 'language');
 SELECT journey_orch.bind_customer('shopper', 'id', 'zone', 'language');
-SELECT relation, id_sql, timezone_sql, locale_sql, owner = current_user::regrole AS is_mine
+SELECT journey_orch.bind_customer('shopper', 'id', 'zone', 'language', $$'us-' || 'fl'$$);
+SELECT journey_orch.bind_customer('shopper', 'id', 'zone', 'language', region_sql => $$'us-' || 'fl'$$);
+SELECT relation, id_sql, timezone_sql, locale_sql, region_sql, owner = current_user::regrole AS is_mine
 FROM journey_orch.customer_binding;
 
 SELECT journey_orch.set_template('whole', 'test', '{{ customer }} {{ pg_typeof(customer) }} {{ journey.timezone }}');

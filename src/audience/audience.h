@@ -26,7 +26,17 @@ typedef struct JoCustomer
 								 * jo_zone_find() knows */
 	char	   *unknown_timezone;	/* what timezone_sql gave instead, or NULL */
 	char	   *locale;			/* from locale_sql, or NULL */
+	char	   *region;			/* from region_sql, or NULL; always as
+								 * jo_region_canonical() writes it */
+	char	   *unknown_region; /* what region_sql gave instead, or NULL */
 } JoCustomer;
+
+/*
+ * A region in canonical form and CurrentMemoryContext: a country of ISO 3166-1
+ * or a part of one by ISO 3166-2, in upper case, such as US or US-FL.  NULL
+ * when the string has not that form; that the region exists is not checked.
+ */
+extern char *jo_region_canonical(const char *region);
 
 /*
  * Read the rows of n customers (ids distinct) as the binding's owner, in one

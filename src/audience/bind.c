@@ -137,14 +137,15 @@ ensure_compiles(const JoBinding *binding)
 static void
 write_binding(const JoBinding *binding)
 {
-	Oid			types[5] = {REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, REGROLEOID};
-	Datum		values[5];
-	char		nulls[6] = "     ";
+	Oid			types[6] = {REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+	REGROLEOID};
+	Datum		values[6];
+	char		nulls[7] = "      ";
 	JoRunAs		saved;
 
 	values[0] = ObjectIdGetDatum(binding->relation);
 	values[1] = CStringGetTextDatum(binding->id_sql);
-	values[2] = values[3] = (Datum) 0;
+	values[2] = values[3] = values[4] = (Datum) 0;
 	if (binding->timezone_sql != NULL)
 		values[2] = CStringGetTextDatum(binding->timezone_sql);
 	else
@@ -153,19 +154,24 @@ write_binding(const JoBinding *binding)
 		values[3] = CStringGetTextDatum(binding->locale_sql);
 	else
 		nulls[3] = 'n';
-	values[4] = ObjectIdGetDatum(binding->owner);
+	if (binding->region_sql != NULL)
+		values[4] = CStringGetTextDatum(binding->region_sql);
+	else
+		nulls[4] = 'n';
+	values[5] = ObjectIdGetDatum(binding->owner);
 
 	jo_run_as_extension(&saved);
 	SPI_connect();
 	SPI_execute_with_args("INSERT INTO journey_orch.customer_binding"
-						  " (relation, id_sql, timezone_sql, locale_sql, owner, changed_at)"
-						  " VALUES ($1, $2, $3, $4, $5, clock_timestamp())"
+						  " (relation, id_sql, timezone_sql, locale_sql, region_sql, owner, changed_at)"
+						  " VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())"
 						  " ON CONFLICT (singleton) DO UPDATE"
 						  " SET relation = excluded.relation, id_sql = excluded.id_sql,"
 						  " timezone_sql = excluded.timezone_sql,"
 						  " locale_sql = excluded.locale_sql,"
+						  " region_sql = excluded.region_sql,"
 						  " owner = excluded.owner, changed_at = excluded.changed_at",
-						  5, types, values, nulls, false, 0);
+						  6, types, values, nulls, false, 0);
 	SPI_finish();
 	jo_run_as_end(&saved);
 	jo_definition_changed("customer_binding");
@@ -183,7 +189,8 @@ is_same_binding(const JoBinding *a, const JoBinding *b)
 	return a->relation == b->relation && a->owner == b->owner &&
 		is_same_text(a->id_sql, b->id_sql) &&
 		is_same_text(a->timezone_sql, b->timezone_sql) &&
-		is_same_text(a->locale_sql, b->locale_sql);
+		is_same_text(a->locale_sql, b->locale_sql) &&
+		is_same_text(a->region_sql, b->region_sql);
 }
 
 /* The relation for a message, by name while it exists. */
@@ -198,8 +205,8 @@ relation_name(Oid relid)
 }
 
 /*
- * bind_customer(relation, id_sql, timezone_sql, locale_sql) → 'bound',
- * 'replaced' or 'unchanged'.
+ * bind_customer(relation, id_sql, timezone_sql, locale_sql, region_sql) →
+ * 'bound', 'replaced' or 'unchanged'.
  */
 Datum
 journey_orch_bind_customer(PG_FUNCTION_ARGS)
@@ -216,6 +223,7 @@ journey_orch_bind_customer(PG_FUNCTION_ARGS)
 	binding.id_sql = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	binding.timezone_sql = optional_text(fcinfo, 2);
 	binding.locale_sql = optional_text(fcinfo, 3);
+	binding.region_sql = optional_text(fcinfo, 4);
 
 	ensure_bindable(binding.relation);
 	ensure_compiles(&binding);

@@ -26,7 +26,8 @@
 #define Anum_id_sql			3
 #define Anum_timezone_sql	4
 #define Anum_locale_sql		5
-#define Anum_owner			6
+#define Anum_region_sql		6
+#define Anum_owner			7
 
 static JoCache binding_cache = {
 	.name = "customer binding",
@@ -78,6 +79,7 @@ jo_binding_read(JoBinding *binding)
 		binding->id_sql = slot_text(slot, Anum_id_sql);
 		binding->timezone_sql = slot_text(slot, Anum_timezone_sql);
 		binding->locale_sql = slot_text(slot, Anum_locale_sql);
+		binding->region_sql = slot_text(slot, Anum_region_sql);
 		binding->type = get_rel_type_id(binding->relation);
 	}
 

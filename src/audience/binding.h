@@ -16,6 +16,7 @@ typedef struct JoBinding
 	char	   *id_sql;
 	char	   *timezone_sql;	/* or NULL */
 	char	   *locale_sql;		/* or NULL */
+	char	   *region_sql;		/* or NULL */
 } JoBinding;
 
 /*
@@ -37,6 +38,7 @@ extern void jo_binding_end(void);
 #define JO_LOAD_ID			2	/* id_sql as text */
 #define JO_LOAD_TIMEZONE	3
 #define JO_LOAD_LOCALE		4
+#define JO_LOAD_REGION		5
 
 /*
  * Check the binding's expressions and return the load statement in
@@ -61,6 +63,12 @@ extern char *jo_binding_invention(const JoBinding *binding);
  * Raises as above; the caller has switched to the binding's owner.
  */
 extern char *jo_binding_page_statement(const JoBinding *binding, bool goes_on);
+
+/*
+ * Take what region_sql gave (or NULL), which is in the customer's memory
+ * context, as is CurrentMemoryContext.
+ */
+extern void jo_customer_set_region(JoCustomer *customer, char *region);
 
 /* For jo_customer_rows(), with the same conditions. */
 extern void jo_binding_rows(const JoBinding *binding, JoCustomerRows *rows);

@@ -217,6 +217,7 @@ set_ambiguous(JoCustomer *customer)
 	customer->row = (Datum) 0;
 	customer->timezone = customer->unknown_timezone = NULL;
 	customer->locale = NULL;
+	jo_customer_set_region(customer, NULL);
 }
 
 /* Take one row of the load statement. */
@@ -247,6 +248,8 @@ receive_customer(TupleTableSlot *slot, DestReceiver *self)
 			else
 				customer->unknown_timezone = timezone;
 			customer->locale = slot_text(slot, JO_LOAD_LOCALE);
+			jo_customer_set_region(customer,
+								   slot_text(slot, JO_LOAD_REGION));
 		}
 	}
 
@@ -362,6 +365,7 @@ reset_customers(JoCustomer *customers, int n, bool exists)
 		customers[i].timezone = NULL;
 		customers[i].unknown_timezone = NULL;
 		customers[i].locale = NULL;
+		jo_customer_set_region(&customers[i], NULL);
 	}
 }
 

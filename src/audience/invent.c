@@ -57,7 +57,6 @@ keep_row(int row, JoCustomer *customers, MemoryContext context)
 	MemoryContext caller = MemoryContextSwitchTo(context);
 
 	customer->row = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
-	MemoryContextSwitchTo(caller);
 	if (id != NULL)
 		customer->customer_id = id;
 	if (timezone != NULL && jo_zone_find(timezone) != NULL)
@@ -65,6 +64,9 @@ keep_row(int row, JoCustomer *customers, MemoryContext context)
 	else
 		customer->unknown_timezone = timezone;
 	customer->locale = column_text(row, JO_LOAD_LOCALE, context);
+	jo_customer_set_region(customer,
+						   column_text(row, JO_LOAD_REGION, context));
+	MemoryContextSwitchTo(caller);
 }
 
 /* Read the rows as the binding's owner; results go to "context". */

@@ -8,6 +8,7 @@ CREATE TABLE journey_orch.customer_binding
   id_sql       text NOT NULL,                -- over the relation's columns
   timezone_sql text,
   locale_sql   text,
+  region_sql   text,
   owner        regrole NOT NULL,             -- reads the relation with these rights
   changed_at   timestamptz NOT NULL,
   CONSTRAINT customer_binding_pkey PRIMARY KEY (singleton),

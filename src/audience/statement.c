@@ -42,7 +42,7 @@
 /* The expression that an error is about. */
 typedef struct Subject
 {
-	const char *argument;		/* id_sql, timezone_sql, locale_sql */
+	const char *argument;		/* id_sql, timezone_sql, ... */
 	const char *sql;
 } Subject;
 
@@ -286,6 +286,8 @@ jo_binding_statement(const JoBinding *binding, Oid *key_type)
 		analyse_expression(relation, "timezone_sql", binding->timezone_sql);
 	if (binding->locale_sql != NULL)
 		analyse_expression(relation, "locale_sql", binding->locale_sql);
+	if (binding->region_sql != NULL)
+		analyse_expression(relation, "region_sql", binding->region_sql);
 
 	alias = choose_alias(relation);
 	key = choose_key(relation, binding, id, key_type);
@@ -298,11 +300,12 @@ jo_binding_statement(const JoBinding *binding, Oid *key_type)
 	appendStringInfo(&sql,
 					 "SELECT jo_key.n, jo_customer.*\n"
 					 "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS jo_key(k, n)\n"
-					 "CROSS JOIN LATERAL (SELECT %s, %s, %s, %s\n"
+					 "CROSS JOIN LATERAL (SELECT %s, %s, %s, %s, %s\n"
 					 "FROM %s AS %s\n"
 					 "WHERE %s OPERATOR(pg_catalog.=) jo_key.k",
 					 alias, text_of(binding->id_sql),
 					 text_of(binding->timezone_sql), text_of(binding->locale_sql),
+					 text_of(binding->region_sql),
 					 name_of(relation), alias, key);
 
 	/* postgres_fdw ships a comparison with an array, but no such join. */
@@ -325,10 +328,11 @@ jo_binding_invention(const JoBinding *binding)
 	appendStringInfo(&sql,
 					 "SELECT jo_invented.n::pg_catalog.int4 - 1, jo_customer.*\n"
 					 "FROM ROWS FROM (pg_catalog.unnest($1)) WITH ORDINALITY AS jo_invented(v, n)\n"
-					 "CROSS JOIN LATERAL (SELECT %s, %s, %s, %s\n"
+					 "CROSS JOIN LATERAL (SELECT %s, %s, %s, %s, %s\n"
 					 "FROM pg_catalog.jsonb_populate_record(NULL::%s, jo_invented.v) AS %s) AS jo_customer",
 					 alias, text_of(binding->id_sql),
 					 text_of(binding->timezone_sql), text_of(binding->locale_sql),
+					 text_of(binding->region_sql),
 					 name_of(relation), alias);
 	table_close(relation, NoLock);
 	return sql.data;

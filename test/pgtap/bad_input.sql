@@ -70,6 +70,7 @@ INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('bind_customer', '''customer'', ''''', 'JO002', '"id_sql"', true), ('bind_customer', '''customer'', ''nope''', '42703', '"nope"', false),
   ('bind_customer', '''nowhere'', ''id''', '42P01', '"nowhere"', false), ('bind_customer', '''customer'', ''1''', 'JO002', '"id_sql" uses no column', true),
   ('bind_customer', '''customer'', ''id'', ''nope''', '42703', '"nope"', false), ('bind_customer', '''customer'', ''id'', NULL, ''nope''', '42703', '"nope"', false),
+  ('bind_customer', '''customer'', ''id'', NULL, NULL, ''nope''', '42703', '"nope"', false),
   ('bind_customer', '''temp_orders'', ''id''', '42P16', 'temp_orders', false), ('bind_customer', '''pg_class'', ''oid''', '22023', 'pg_class', true),
   ('bind_customer', '''journey_orch.event'', ''customer_id''', '22023', 'event', true), ('bind_customer', '''number'', ''last_value''', '42809', 'number', false),
   ('bind_customer', '''orders_amount'', ''amount''', '42809', 'orders_amount', false), ('bind_customer', '''pair'', ''a''', '42809', 'pair', false),

@@ -88,7 +88,7 @@ INSERT INTO contract VALUES
   ('approve_version', '{journey,version,note}'),
   ('approve_template', '{name,channel,note,locale}'),
   ('set_template', '{name,channel,body,subject,html,locale,headers}'),
-  ('bind_customer', '{relation,id_sql,timezone_sql,locale_sql}'),
+  ('bind_customer', '{relation,id_sql,timezone_sql,locale_sql,region_sql}'),
   ('watch', '{relation,event,customer_sql,operations,condition_sql,payload_sql,columns}'),
   ('unwatch', '{relation,event}'),
   ('set_topic', '{topic,class,consent,description}'),
