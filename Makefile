@@ -13,6 +13,9 @@ DATA_built = $(SCRIPT)
 EXTRA_CLEAN = $(SCRIPT) .build src/journey/schema_text.inc
 
 PG_CPPFLAGS = -I$(srcdir)/src -DJO_VERSION='"$(SCRIPT_VERSION)"'
+# Tokens are enciphered by libcrypto, which PostgreSQL itself is linked with.
+SHLIB_LINK += -lcrypto
+
 PG_CONFIG ?= $(firstword $(wildcard /usr/lib/postgresql/15/bin/pg_config) pg_config)
 export PG_CONFIG
 

@@ -4,7 +4,7 @@
 # says what is missing when it may not install them.
 set -euo pipefail
 
-wanted=(gcc make perl postgresql-15 postgresql-server-dev-15 postgresql-15-cron)
+wanted=(gcc make perl postgresql-15 postgresql-server-dev-15 libssl-dev postgresql-15-cron)
 tools=(libipc-run-perl postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl
 	pg-bsd-indent graphviz python3 tzdata)
 

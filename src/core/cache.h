@@ -15,6 +15,7 @@
 #ifndef JO_CACHE_H
 #define JO_CACHE_H
 
+#include "executor/tuptable.h"
 #include "nodes/parsenodes.h"
 
 #define JO_CACHE_TABLES 6
@@ -51,6 +52,15 @@ extern bool jo_cache_begin(JoCache *cache);
 extern void jo_cache_filled(JoCache *cache);
 extern void jo_cache_end(JoCache *cache);
 extern MemoryContext jo_cache_context(JoCache *cache);
+
+/*
+ * For filling a cache: call "reader" for every row of a table of ours as it
+ * stands now, uncommitted changes of this backend included, at every isolation
+ * level.  Does nothing when the table does not exist.
+ */
+typedef void (*JoRowReader) (TupleTableSlot *slot, void *arg);
+extern void jo_cache_read_table(const char *table, JoRowReader reader,
+								void *arg);
 
 /* The cache also depends on this relation (a bound table, a watched table). */
 extern void jo_cache_watch(JoCache *cache, Oid relid);

@@ -14,5 +14,6 @@ jo_core_init(void)
 	jo_leaf_init();
 	jo_clock_init();
 	jo_identity_init();
+	jo_key_init();
 	jo_segment_init();
 }

@@ -27,6 +27,8 @@
 #define ERRCODE_JO_RENDER_FAILED		MAKE_SQLSTATE('J','O','0','0','7')
 /* the workers cannot be started, or did not answer in time */
 #define ERRCODE_JO_WORKER_UNAVAILABLE	MAKE_SQLSTATE('J','O','0','0','8')
+/* a token is not one of this database, or its time is over */
+#define ERRCODE_JO_INVALID_TOKEN		MAKE_SQLSTATE('J','O','0','0','9')
 
 /* The value, shortened for an error message, in CurrentMemoryContext. */
 extern char *jo_clipped(const char *value);

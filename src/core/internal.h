@@ -5,9 +5,9 @@
 #ifndef JO_CORE_INTERNAL_H
 #define JO_CORE_INTERNAL_H
 
-#include "executor/tuptable.h"
 #include "utils/snapshot.h"
 
+#include "core/cache.h"
 #include "core/leaf.h"
 
 /* cache.c: make every cache stale. */
@@ -16,20 +16,14 @@ extern void jo_cache_forget(void);
 /* cache.c: register the invalidation and transaction callbacks. */
 extern void jo_cache_init(void);
 
-/*
- * cache.c: call "reader" for every row of a table of ours, as "snapshot" sees
- * it, or as it stands now, uncommitted changes of this backend included, at
- * every isolation level.  Do nothing when the table does not exist.
- */
-typedef void (*JoRowReader) (TupleTableSlot *slot, void *arg);
+/* cache.c: jo_cache_read_table() with the rows that "snapshot" sees. */
 extern void jo_read_table(const char *table, Snapshot snapshot,
 						  JoRowReader reader, void *arg);
-extern void jo_cache_read_table(const char *table, JoRowReader reader,
-								void *arg);
 
-/* clock.c, identity.c, leaf.c: register their caches; segment.c: its setting. */
+/* clock.c, identity.c, key.c, leaf.c: register their caches; segment.c: its setting. */
 extern void jo_clock_init(void);
 extern void jo_identity_init(void);
+extern void jo_key_init(void);
 extern void jo_leaf_init(void);
 extern void jo_segment_init(void);
 
@@ -57,6 +51,10 @@ extern void jo_leaf_relation_changed(Oid relid);
 
 /* identity.c: true when there is an incarnation. */
 extern bool jo_incarnation_exists(void);
+
+/* key.c: true when there are keys; make them, under JO_LOCK_SETUP. */
+extern bool jo_key_exists(void);
+extern void jo_key_ensure(void);
 
 /* leaf.c: InvalidOid where the extension is not installed. */
 extern Oid	jo_schema_oid_if_exists(void);

@@ -123,7 +123,7 @@ jo_leaf_ensure(void)
 {
 	JoRunAs		saved;
 
-	if (jo_leaf_exists() && jo_incarnation_exists())
+	if (jo_leaf_exists() && jo_incarnation_exists() && jo_key_exists())
 		return;
 	if (creating_extension)
 		elog(ERROR, "leaves cannot be members of an extension");
@@ -142,6 +142,7 @@ jo_leaf_ensure(void)
 		SPI_finish();
 	}
 	jo_incarnation_ensure();
+	jo_key_ensure();
 	jo_run_as_end(&saved);
 }
 

@@ -1,4 +1,4 @@
-/* core: the clock, the incarnations, the current segments */
+/* core: the clock, the incarnations, the keys, the current segments */
 
 /* The engine clock.  No row: the real clock. */
 CREATE TABLE journey_orch.clock
@@ -25,6 +25,23 @@ CREATE TABLE journey_orch.incarnation
   CONSTRAINT incarnation_pkey PRIMARY KEY (incarnation)
 );
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.incarnation', '');
+
+/* Secret keys of this database (key.c).  Only the extension's owner reads them;
+   a dump carries them, so that hashes and tokens made before a restore are good
+   after it. */
+CREATE TABLE journey_orch.secret_key
+(
+  key_id      integer NOT NULL,
+  purpose     text NOT NULL,                 -- address: one for ever; token: the newest signs
+  secret      bytea NOT NULL,                -- 32 random bytes
+  reads_since integer NOT NULL,              -- tokens of keys before this one are refused; 0: of none
+  created_at  timestamptz NOT NULL,
+  CONSTRAINT secret_key_pkey PRIMARY KEY (key_id),
+  CONSTRAINT secret_key_purpose CHECK (purpose IN ('address', 'token')),
+  CONSTRAINT secret_key_length CHECK (pg_catalog.octet_length(secret) = 32)
+);
+REVOKE ALL ON journey_orch.secret_key FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.secret_key', '');
 
 /* The segment that writers of a log append to; no row: segment 0.  The row's
    xmin tells which snapshots still need what "drained" holds (segment.c). */

@@ -29,4 +29,7 @@ typedef struct JoGate
 extern void jo_gate_expiry(JoGates *gates, const JoGateQuestion *question,
 						   JoGateDecision *decision);
 
+/* topic.c: register its cache. */
+extern void jo_topic_init(void);
+
 #endif							/* JO_GATE_H */

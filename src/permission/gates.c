@@ -21,6 +21,7 @@ static const JoGate gates_in_order[] = {
 void
 jo_permission_init(void)
 {
+	jo_topic_init();
 }
 
 JoGates *

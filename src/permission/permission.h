@@ -14,6 +14,29 @@
 #include "utils/snapshot.h"
 #include "utils/uuid.h"
 
+/* What a topic's messages are; docs/gates.md tells what stops which. */
+typedef enum JoTopicClass
+{
+	JO_CLASS_MARKETING,
+	JO_CLASS_TRANSACTIONAL,
+	JO_CLASS_SERVICE,			/* also of no topic and an undeclared one */
+	JO_CLASS_LEGAL
+} JoTopicClass;
+
+typedef enum JoTopicConsent
+{
+	JO_CONSENT_OPT_IN,
+	JO_CONSENT_OPT_OUT,
+	JO_CONSENT_NONE				/* also of no topic and an undeclared one */
+} JoTopicConsent;
+
+/* As declared by set_topic(), from a cache; NULL: no topic. */
+extern JoTopicClass jo_topic_class(const char *topic);
+extern JoTopicConsent jo_topic_consent(const char *topic);
+
+/* "marketing", "transactional", "service" or "legal". */
+extern const char *jo_topic_class_name(JoTopicClass class);
+
 /* When the gates are asked. */
 typedef enum JoGateStage
 {

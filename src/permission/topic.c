@@ -1,31 +1,144 @@
 /*
  * permission/topic.c
- *	  set_topic(): declares what messages are about and what consent they need.
+ *	  set_topic(): declares what messages are about and what consent they need;
+ *	  and the per-backend cache of what was declared.
+ *
+ * The gates ask once a message, so all topics are read into a cache when one
+ * is first wanted.  A topic that nobody declared is of class service and needs
+ * no consent.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
+#include "core/cache.h"
 #include "core/definition.h"
 #include "core/errors.h"
 #include "core/lane.h"
 #include "core/leaf.h"
 #include "core/run_as.h"
+#include "permission/gate.h"
 
 PG_FUNCTION_INFO_V1(journey_orch_set_topic);
 
 /* As long as a label of a definition may be. */
 #define NAME_BYTES 200
 
+/* In the order of JoTopicClass and JoTopicConsent. */
 static const char *const classes[] = {
 	"marketing", "transactional", "service", "legal", NULL
 };
 static const char *const consents[] = {
 	"opt_in", "opt_out", "none", NULL
 };
+
+/* Columns of message_topic. */
+enum
+{
+	Anum_topic = 1,
+	Anum_class,
+	Anum_consent
+};
+
+typedef struct Topic
+{
+	const char *name;
+	uint32		status;			/* of the hash table */
+	JoTopicClass class;
+	JoTopicConsent consent;
+} Topic;
+
+#define SH_PREFIX topic
+#define SH_ELEMENT_TYPE Topic
+#define SH_KEY_TYPE const char *
+#define SH_KEY name
+#define SH_HASH_KEY(tb, key) hash_bytes((const unsigned char *) key, strlen(key))
+#define SH_EQUAL(tb, a, b) (strcmp(a, b) == 0)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+static JoCache topic_cache = {
+	.name = "topics",
+	.tables = {"message_topic"}
+};
+
+static struct topic_hash *topics = NULL;
+
+void
+jo_topic_init(void)
+{
+	jo_cache_register(&topic_cache);
+}
+
+/* Place of "word" in a list that the table's constraint knows too. */
+static int
+place_in(const char *const *list, const char *word)
+{
+	for (int i = 0; list[i] != NULL; i++)
+		if (strcmp(list[i], word) == 0)
+			return i;
+	elog(ERROR, "unexpected word \"%s\" in a topic", word);
+}
+
+static void
+read_topic(TupleTableSlot *slot, void *arg)
+{
+	MemoryContext caller = MemoryContextSwitchTo(jo_cache_context(&topic_cache));
+	bool		isnull;
+	bool		found;
+	char	   *name = TextDatumGetCString(slot_getattr(slot, Anum_topic, &isnull));
+	Topic	   *entry = topic_insert(topics, name, &found);
+
+	entry->class = place_in(classes, TextDatumGetCString(slot_getattr(slot, Anum_class, &isnull)));
+	entry->consent = place_in(consents, TextDatumGetCString(slot_getattr(slot, Anum_consent, &isnull)));
+	MemoryContextSwitchTo(caller);
+}
+
+/* The declared topic, or NULL.  The cache is in use until jo_cache_end(). */
+static const Topic *
+find_topic(const char *name)
+{
+	if (jo_cache_begin(&topic_cache))
+	{
+		topics = topic_create(jo_cache_context(&topic_cache), 32, NULL);
+		jo_cache_read_table("message_topic", read_topic, NULL);
+		jo_cache_filled(&topic_cache);
+	}
+	return name == NULL ? NULL : topic_lookup(topics, name);
+}
+
+JoTopicClass
+jo_topic_class(const char *topic)
+{
+	const Topic *found = find_topic(topic);
+	JoTopicClass class = found != NULL ? found->class : JO_CLASS_SERVICE;
+
+	jo_cache_end(&topic_cache);
+	return class;
+}
+
+JoTopicConsent
+jo_topic_consent(const char *topic)
+{
+	const Topic *found = find_topic(topic);
+	JoTopicConsent consent = found != NULL ? found->consent : JO_CONSENT_NONE;
+
+	jo_cache_end(&topic_cache);
+	return consent;
+}
+
+const char *
+jo_topic_class_name(JoTopicClass class)
+{
+	return classes[class];
+}
 
 /* Text argument that must be there, not be empty and fit into an index. */
 static char *
