@@ -85,7 +85,7 @@ RETURNS uuid LANGUAGE sql AS $$
          jsonb_build_object('address', customer || '@example.com', 'subject', 'Hello',
                             'body', 'Dear ' || customer, 'headers', '{"X-Tag": "a"}'::jsonb),
          position, md5('run of ' || customer)::uuid, NULL, now(), now(), expires_at,
-         1, 1, 1, attempt, lane, 0, 5, awaited, 'hello', 'service', NULL
+         1, 1, 1, attempt, lane, 0, 5, awaited, 'hello', 'service', NULL, 0
     FROM p RETURNING id
 $$;
 CREATE FUNCTION message(customer text) RETURNS uuid LANGUAGE sql AS

@@ -73,6 +73,8 @@ struct JoRun
 	TimestampTz arrived_at;
 	TimestampTz hint_at;		/* due_at of its newest timer row */
 	int64		entry_event_id;
+	int64		entry_order;	/* among those that began at one instant: that
+								 * event, or the one before its cause */
 	int64		acted;			/* ticket of the last act that it has met */
 	const struct JoAct *next_act;	/* the next one that it has to meet */
 	const struct JoAct *pause;	/* that is open for it; or NULL */
@@ -102,6 +104,7 @@ struct JoRun
 	uint64		noted;			/* branch of a ranked wait; 0: none */
 	Jsonb	   *noted_event;
 	char	   *noted_name;
+	bool		noted_is_spent; /* "is_spent" when it was noted */
 	struct JoDigest *digest;	/* digest.c; NULL: not looked at */
 	/* how it stands in the table */
 	bool		is_stored;
@@ -198,8 +201,10 @@ struct JoMember
 	JoEvent    *event;
 	TimestampTz due;			/* of a timer; JO_NO_TIME for an event */
 	TimestampTz now;			/* engine clock of the input; never goes back */
+	List	   *causing;		/* of JoCausing *: caused in this round */
 	List	   *caused;			/* of JoEvent *: inputs that come first */
 	int			ncaused;		/* by the event or timer they go back to */
+	int64		newest_ticket;	/* of his events and acts in this batch */
 	bool		has_called;		/* a run of his in this batch */
 	int			rounds;			/* instants at which timers fired */
 	TimestampTz last_due;		/* the last of them */
@@ -476,6 +481,7 @@ extern void jo_cause_report(JoBatch *batch, const JoRun *run,
 							const char *name, Jsonb *payload);
 extern JoEvent *jo_cause_entry(JoBatch *batch, JoMember *member,
 							   const char *cause, Jsonb *payload);
+extern void jo_cause_finish_round(JoBatch *batch, List *members);
 extern JoEvent *jo_cause_next(JoMember *member);
 
 /* move.c, advance.c: moves of a run, each logged */

@@ -8,6 +8,10 @@
  * the result depends neither on how batches are cut nor on how far a virtual
  * clock was advanced.  The sink appends it to the log as applied.
  *
+ * Runs that one input moves are computed side by side, and one of them comes to
+ * its emit step sooner when it has less to ask.  So what they cause is put into
+ * the order of the runs when the round is over, and only then gets tickets.
+ *
  * Time does not pass meanwhile, so runs that cause each other could go on for
  * ever.  Two bounds stop them: how deep causes are nested (also through an
  * author's own tables: capture keeps the depth in the log), and how many events
@@ -25,6 +29,14 @@
 
 /* Events that one input of a customer may cause. */
 #define CAUSED_LIMIT 1000
+
+/* What a run has caused in the round under way. */
+typedef struct JoCausing
+{
+	JoEvent    *event;
+	const JoRun *run;			/* NULL: a date, which comes after all runs */
+	int			place;			/* in member->causing */
+} JoCausing;
 
 /* Depth of the input under way; a timer begins anew: time has passed. */
 static int
@@ -86,40 +98,48 @@ identity_by_run(const JoRun *run, const char *name)
 
 /*
  * How journeys stand for what the member's input under way causes: as they do
- * for that input.  What a timer causes under the virtual clock has to do with no
+ * for that input; 0: as at the ticket of what is caused.  What a timer causes under the virtual clock has to do with no
  * act of a later instant, although those are committed already; under the real
  * clock a timer comes after every act (act.c).
  */
 static int64
-act_seq_of_cause(const JoBatch *batch, const JoMember *member, int64 ticket)
+act_seq_of_cause(const JoBatch *batch, const JoMember *member)
 {
+	int64		act_seq;
+
 	if (member->event != NULL)
 		return member->event->act_seq;
 	if (member->act != NULL)
 		return member->act->seq + 1;
 	if (!batch->clock.is_virtual)
-		return ticket;
-	return Min(ticket, jo_act_first_between(member->now, batch->clock.now));
+		return 0;
+	act_seq = jo_act_first_between(member->now, batch->clock.now);
+	return act_seq == PG_INT64_MAX ? 0 : act_seq;
 }
 
-/* A new event of the member's, right after the input under way. */
+/*
+ * A new event of the member's, right after the input under way; "run": whose it
+ * is, or NULL.
+ */
 static JoEvent *
-add_event(JoBatch *batch, JoMember *member, char kind, const char *name,
-		  Jsonb *payload, int deeper)
+add_event(JoBatch *batch, JoMember *member, const JoRun *run, char kind,
+		  const char *name, Jsonb *payload, int deeper)
 {
 	JoEvent    *event = palloc0(sizeof(JoEvent));
+	JoCausing  *causing = palloc(sizeof(JoCausing));
 
-	event->seq = draw_ticket(batch);
-	event->act_seq = act_seq_of_cause(batch, member, event->seq);
+	event->act_seq = act_seq_of_cause(batch, member);
 	event->instant = member->now;
 	event->kind = kind;
 	event->customer_id = member->customer_id;
 	event->name = pstrdup(name);
 	event->payload = payload;
 	event->depth = Max(current_depth(member) + deeper, 0);
-	member->caused = lappend(member->caused, event);
+	causing->event = event;
+	causing->run = run;
+	causing->place = list_length(member->causing);
+	member->causing = lappend(member->causing, causing);
 	member->ncaused++;
-	batch->caused = lappend(batch->caused, event);
 	batch->ncaused++;
 	return event;
 }
@@ -128,8 +148,8 @@ static void
 cause(JoBatch *batch, const JoRun *run, char kind, const char *name,
 	  Jsonb *payload, int deeper)
 {
-	JoEvent    *event = add_event(batch, run->member, kind, name, payload,
-								  deeper);
+	JoEvent    *event = add_event(batch, run->member, run, kind, name,
+								  payload, deeper);
 
 	event->identity = identity_by_run(run, name);
 }
@@ -143,7 +163,7 @@ JoEvent *
 jo_cause_entry(JoBatch *batch, JoMember *member, const char *cause,
 			   Jsonb *payload)
 {
-	JoEvent    *event = add_event(batch, member,
+	JoEvent    *event = add_event(batch, member, NULL,
 								  JO_EVENT_KIND_CAUSED_COMMAND,
 								  JO_COMMAND_DATE, payload, 0);
 	char	   *bytes = psprintf(INT64_FORMAT " %s %s", batch->cursor.batch,
@@ -187,6 +207,47 @@ jo_cause_report(JoBatch *batch, const JoRun *run, const char *name,
 				Jsonb *payload)
 {
 	cause(batch, run, JO_EVENT_KIND_MESSAGE, name, payload, 0);
+}
+
+/* By the order of the runs; what one run has caused, as it came to it. */
+static int
+compare_causing(const ListCell *a, const ListCell *b)
+{
+	const JoCausing *left = lfirst(a);
+	const JoCausing *right = lfirst(b);
+
+	if (left->run == right->run)
+		return left->place - right->place;
+	if (left->run == NULL || right->run == NULL)
+		return left->run == NULL ? 1 : -1;
+	return left->run->ordinal - right->run->ordinal;
+}
+
+/* Let what the members' runs have caused in this round be their next inputs. */
+void
+jo_cause_finish_round(JoBatch *batch, List *members)
+{
+	ListCell   *member_cell;
+	ListCell   *cell;
+
+	foreach(member_cell, members)
+	{
+		JoMember   *member = lfirst(member_cell);
+
+		list_sort(member->causing, compare_causing);
+		foreach(cell, member->causing)
+		{
+			JoEvent    *event = ((JoCausing *) lfirst(cell))->event;
+
+			event->seq = draw_ticket(batch);
+			if (event->act_seq == 0)
+				event->act_seq = event->seq;
+			member->caused = lappend(member->caused, event);
+			batch->caused = lappend(batch->caused, event);
+		}
+		list_free_deep(member->causing);
+		member->causing = NIL;
+	}
 }
 
 /* The next event that the member's runs have caused, or NULL. */

@@ -123,6 +123,24 @@ hold_out(JoRun *run, const JoEvent *event)
 }
 
 /*
+ * The place of a run that begins now among those that begin at this instant
+ * (member.c): its event's ticket.  What a run, an act or a date causes has a
+ * ticket that was drawn later than those of events which come after it, so it
+ * takes the place of what was there before.
+ */
+static int64
+order_of_entry(const JoMember *member)
+{
+	const JoRun *last = member->runs != NIL ? llast(member->runs) : NULL;
+
+	if (!jo_event_is_applied(member->event->kind))
+		return member->event->seq;
+	if (last != NULL && last->entered_at == member->now)
+		return Max(last->entry_order, member->newest_ticket);
+	return member->newest_ticket;
+}
+
+/*
  * Start a run of the member because of his event.  "context": what it begins
  * with; NULL: nothing.
  */
@@ -144,6 +162,7 @@ jo_entry_start(JoBatch *batch, JoMember *member, const JoGraph *graph,
 	run->due_at = JO_NO_TIME;
 	run->hint_at = JO_NO_TIME;
 	run->entry_event_id = event->seq;
+	run->entry_order = order_of_entry(member);
 	run->acted = jo_act_met_at_entry(graph->journey_id, event);
 	run->entry_name = event->name;
 	run->entry_event = entry_event;

@@ -58,15 +58,18 @@ ids_equal(const pg_uuid_t *a, const pg_uuid_t *b)
 }
 
 /*
- * Oldest entry first.  Runs that began at one instant: by their events, and
- * those of one event in the order in which journeys take it.  So the order is
- * the same whether the customer was read again in between or not.
+ * Oldest entry first.  Runs that began at one instant: by their events, where
+ * what an event caused comes before the next one although its ticket was drawn
+ * later, and those of one event in the order in which journeys take it.  So the
+ * order is the same whether the customer was read again in between or not.
  */
 static int
 compare_runs(const JoRun *left, const JoRun *right)
 {
 	if (left->entered_at != right->entered_at)
 		return left->entered_at < right->entered_at ? -1 : 1;
+	if (left->entry_order != right->entry_order)
+		return left->entry_order < right->entry_order ? -1 : 1;
 	if (left->entry_event_id != right->entry_event_id)
 		return left->entry_event_id < right->entry_event_id ? -1 : 1;
 	if (left->graph->priority != right->graph->priority)

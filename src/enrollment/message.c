@@ -226,7 +226,7 @@ jo_message_visit_again(JoRun *run)
 
 /*
  * When the next attempt is due: what the relay asked for, else the channel's
- * first back-off doubled per attempt, spread by up to a tenth by a hash of the
+ * first back-off doubled per failure, spread by up to a tenth by a hash of the
  * message (a batch draws no random numbers).
  */
 static TimestampTz
@@ -243,7 +243,7 @@ retry_due(const JoMessage *message, const JoChannel *channel, TimestampTz now,
 	delay = (int64) first->month * DAYS_PER_MONTH + first->day;
 	delay = Min(delay, BACKOFF_MAX / USECS_PER_DAY) * USECS_PER_DAY +
 		first->time;
-	for (int i = 1; i < message->attempt.attempt && delay < BACKOFF_MAX; i++)
+	for (int i = 1; i < message->attempt.failures && delay < BACKOFF_MAX; i++)
 		delay *= 2;
 	delay = Max(Min(delay, BACKOFF_MAX), 1);
 	hash = jo_lane_hash((const char *) &message->attempt.message_id,
@@ -278,6 +278,7 @@ message_from_report(JoMember *member, const JoEvent *event,
 	attempt->visit = jo_json_int(report, "visit", 0);
 	attempt->attempt = jo_json_int(report, "attempt", 1);
 	attempt->priority = jo_json_int(report, "priority", 5);
+	attempt->failures = jo_json_int(report, "failures", 0);
 	if (attempt->channel == NULL || attempt->template == NULL ||
 		attempt->step == NULL || attempt->payload == NULL)
 		return NULL;
@@ -323,9 +324,10 @@ report_failed(JoBatch *batch, JoMember *member, const JoEvent *event,
 	}
 	message->error = jo_json_string(report, "error");
 	message->is_changed = true;
+	message->attempt.failures++;
 	channel = jo_channel_find(message->attempt.channel);
 	if (channel == NULL || jo_json_bool(report, "permanent") ||
-		message->attempt.attempt >= channel->max_attempts)
+		message->attempt.failures >= channel->max_attempts)
 	{
 		give_up(batch, message, event);
 		return;

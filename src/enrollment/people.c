@@ -94,7 +94,8 @@ jo_people_release(int32 journey_id, double rate, TimestampTz at)
 									   "SELECT customer_id, enrollment_id"
 									   " FROM journey_orch.enrollment"
 									   " WHERE journey_id = $1 AND state = 'held'"
-									   " ORDER BY arrived_at, entry_event_id, enrollment_id",
+									   " ORDER BY arrived_at, COALESCE(entry_order, entry_event_id),"
+									   " entry_event_id, enrollment_id",
 									   1, types, values, NULL, false, 0);
 	for (;;)
 	{

@@ -1,8 +1,8 @@
 /*
  * enrollment/progress.c
  *	  What a run has counted at the step where it stands, and where that is
- *	  stored: restarts, the branch of a ranked wait that has happened, and that
- *	  its event is spent.
+ *	  stored: restarts, the branch of a ranked wait that has happened with its
+ *	  event, and that an event is spent.
  *
  * It is the engine's own, so it lies beside the context and not in it: column
  * "progress", NULL for nearly every run, begun anew with every visit.  A branch
@@ -26,6 +26,7 @@ jo_progress_reset(JoRun *run)
 	run->noted = 0;
 	run->noted_event = NULL;
 	run->noted_name = NULL;
+	run->noted_is_spent = false;
 }
 
 /* Which branch of the wait the run stands at is noted; -1: none. */
@@ -51,16 +52,20 @@ jo_progress_note(JoRun *run, int index)
 	run->noted = step->u.wait.branches[index].identity;
 	run->noted_event = run->event;
 	run->noted_name = run->event_name;
+	run->noted_is_spent = run->is_spent;
 	run->is_changed = true;
 }
 
-/* Let the noted branch's event be the one that moves the run on. */
+/*
+ * Let the noted branch's event be the one that moves the run on: a digest there
+ * may collect it, unless no event had brought the run to the wait.
+ */
 void
 jo_progress_recall(JoRun *run)
 {
 	run->event = run->noted_event;
 	run->event_name = run->noted_name;
-	run->is_spent = run->noted_name == NULL;
+	run->is_spent = run->noted_is_spent;
 }
 
 static void
@@ -138,6 +143,8 @@ jo_progress_to_json(const JoRun *run)
 				   psprintf("%016llx", (unsigned long long) run->noted));
 	if (is_spent)
 		put_true(&state, "spent");
+	if (run->noted_is_spent)
+		put_true(&state, "branch_spent");
 	if (run->noted_name != NULL)
 		put_string(&state, "event_name", run->noted_name);
 	json = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
@@ -157,6 +164,7 @@ jo_progress_from_json(JoRun *run, Jsonb *json)
 	branch = jo_json_string(json, "branch");
 	if (branch != NULL)
 		run->noted = strtoull(branch, NULL, 16);
+	run->noted_is_spent = jo_json_bool(json, "branch_spent");
 	run->noted_name = jo_json_string(json, "event_name");
 	if (run->noted_name != NULL)
 		run->noted_event = jo_json_object(json, "event");

@@ -67,6 +67,7 @@ select_input(JoBatch *batch, JoMember *member)
 		if (due == JO_NO_TIME || due >= instant || due > batch->timer_limit)
 		{
 			member->event = NULL;
+			member->newest_ticket = member->act->seq;
 			member->due = JO_NO_TIME;
 			set_now(batch, member, instant);
 			return true;
@@ -79,6 +80,7 @@ select_input(JoBatch *batch, JoMember *member)
 		 due > batch->timer_limit))
 	{
 		member->next_event++;
+		member->newest_ticket = member->event->seq;
 		member->due = JO_NO_TIME;
 		now = member->event->instant;
 	}
@@ -384,6 +386,7 @@ jo_batch_compute(JoBatch *batch)
 		advance_moving(batch);
 		try_entries(batch, members);
 		advance_moving(batch);
+		jo_cause_finish_round(batch, members);
 		if (batch->sink->end_round != NULL)
 			batch->sink->end_round(batch);
 		MemoryContextReset(batch->round);

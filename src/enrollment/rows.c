@@ -112,6 +112,8 @@ jo_run_from_row(JoMember *member, TupleTableSlot *slot)
 	run->member = member;
 	run->id = *DatumGetUUIDP(values[RUN_ENROLLMENT_ID]);
 	run->entry_event_id = DatumGetInt64(values[RUN_ENTRY_EVENT_ID]);
+	run->entry_order = slot->tts_isnull[RUN_ENTRY_ORDER] ?
+		run->entry_event_id : DatumGetInt64(values[RUN_ENTRY_ORDER]);
 	run->acted = DatumGetInt64(values[RUN_ACTED]);
 	run->entered_at = get_time(slot, RUN_ENTERED_AT);
 	run->arrived_at = get_time(slot, RUN_ARRIVED_AT);
@@ -191,6 +193,8 @@ jo_run_to_row(int lane, const JoRun *run, Datum *values, bool *isnull)
 	values[RUN_PARENT_VISIT] = Int32GetDatum(run->parent_visit);
 	isnull[RUN_PARENT_VISIT] = run->parent_visit == 0;
 	put_json(values, isnull, RUN_PROGRESS, jo_progress_to_json(run));
+	values[RUN_ENTRY_ORDER] = Int64GetDatum(run->entry_order);
+	isnull[RUN_ENTRY_ORDER] = run->entry_order == run->entry_event_id;
 }
 
 JoMemory *
@@ -293,6 +297,7 @@ jo_message_from_row(JoMember *member, TupleTableSlot *slot)
 	attempt->arm = get_text(slot, MESSAGE_ARM);
 	attempt->payload = get_json(slot, MESSAGE_PAYLOAD);
 	message->error = get_text(slot, MESSAGE_ERROR);
+	attempt->failures = DatumGetInt16(values[MESSAGE_FAILURES]);
 	message->is_stored = true;
 	message->tid = slot->tts_tid;
 	return message;
@@ -327,6 +332,7 @@ jo_message_to_row(int lane, const JoMessage *message, Datum *values,
 	put_text(values, isnull, MESSAGE_ARM, attempt->arm);
 	put_json(values, isnull, MESSAGE_PAYLOAD, attempt->payload);
 	put_text(values, isnull, MESSAGE_ERROR, message->error);
+	values[MESSAGE_FAILURES] = Int16GetDatum(attempt->failures);
 }
 
 void

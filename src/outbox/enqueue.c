@@ -89,6 +89,7 @@ set_attempt(const JoAttempt *attempt, Datum *values, bool *isnull)
 	values[OUTBOX_STEP] = CStringGetTextDatum(attempt->step);
 	values[OUTBOX_TOPIC] = optional_text(attempt->topic, &isnull[OUTBOX_TOPIC]);
 	values[OUTBOX_ARM] = optional_text(attempt->arm, &isnull[OUTBOX_ARM]);
+	values[OUTBOX_FAILURES] = Int16GetDatum(attempt->failures);
 }
 
 void

@@ -183,6 +183,7 @@ push_failure(JsonbParseState **state, TupleTableSlot *slot,
 	}
 	else
 		push_null(state, "retry_after");
+	push_column(state, "failures", slot, OUTBOX_FAILURES);
 	push_column(state, "payload", slot, OUTBOX_PAYLOAD);
 }
 

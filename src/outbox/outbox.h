@@ -50,6 +50,7 @@ typedef struct JoAttempt
 	int32		visit;
 	int32		attempt;
 	int16		priority;
+	int16		failures;		/* attempts on this channel that failed before */
 	bool		is_awaited;		/* its run stands at the send step until it
 								 * settles: an ack becomes message.sent */
 } JoAttempt;

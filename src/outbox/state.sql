@@ -58,7 +58,8 @@ CREATE TABLE journey_orch.outbox
   is_awaited    boolean NOT NULL,            -- its run stands at the send step until it settles
   step          text COLLATE "C" NOT NULL,
   topic         text COLLATE "C",
-  arm           text COLLATE "C"
+  arm           text COLLATE "C",
+  failures      smallint NOT NULL            -- of the channel's attempts before this one
 ) PARTITION BY RANGE (lane, segment);
 
 /* Messages of an enrollment that must not be sent any more: those with a
@@ -99,6 +100,7 @@ CREATE TABLE journey_orch.message
   arm           text COLLATE "C",
   payload       jsonb NOT NULL,
   error         text,
+  failures      smallint NOT NULL,           -- of attempts on this channel; a deferral is none
   CONSTRAINT message_state CHECK (state IN ('enqueued', 'deferred', 'dead'))
 ) PARTITION BY LIST (lane);
 

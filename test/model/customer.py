@@ -25,7 +25,7 @@ class Customer(Entry, Offers, Waits, Steps, Sends, Life):
         self.runs, self.refused, self.messages = [], [], []
         self.memory, self.entries = {}, {}          # what entry rules remember
         self.digests = {}                           # when the last digest of a step ended
-        self.newest = {}                            # the newest event of a name
+        self.newest = {}                            # the newest event of a name in the log
         self.jobs = []                              # what his runs cause, in order
         self.now, self.ticket, self.enqueued = None, 0, 0
 
@@ -57,7 +57,6 @@ class Customer(Entry, Offers, Waits, Steps, Sends, Life):
 
     def happen(self, event):
         """An event: his runs first, then the entries that name it, by priority."""
-        self.newest[event.name] = event
         message = event.message if event.name in SETTLING else None
         for run in [r for r in self.runs if r.is_active or r.is_watched]:
             self.offer(run, event)

@@ -45,10 +45,23 @@ class Entry:
         if run:
             self.forward(run)
 
-    def enter_as_existing(self, journey):
-        """publish(existing => 'now'): the newest entry event in the log enters."""
-        event = self.newest.get(journey.live["entry"].get("on"))
-        if event is None or self.is_refused_absent(journey):
+    def is_there_for(self, journey, version, now):
+        """publish(existing => 'now'): the newest entry event in the log, where that may enter."""
+        definition = journey.versions[version - 1]
+        event = self.newest.get(definition["entry"].get("on"))
+        if event is None or self.columns is None and definition.get("absent_customer", "refuse") == "refuse":
+            return None
+        probe, was = Run(journey.name, version, definition, None, event, now, None), self.now
+        self.now = now
+        try:
+            return event if self.eval(probe, definition["entry"].get("when", ["expr", ["true"]])) is True else None
+        except Raised:
+            return event            # his lane refuses him, and says why
+        finally:
+            self.now = was
+
+    def enter_as_existing(self, journey, event):
+        if self.is_refused_absent(journey):
             return
         was_closed, journey.is_closed = journey.is_closed, False
         self.enter_by_event(journey, event)

@@ -19,7 +19,7 @@ class Run:
         self.frozen = self.frozen_at = self.held_at = None
         self.holdout = self.is_watched = self.began_absent = False
         self.restarts = 0               # of this visit
-        self.happened = {}              # branches of a ranked wait: branch -> event
+        self.happened = {}              # branches of a ranked wait: branch -> (event, is_fresh)
         self.collected, self.digested = [], set()
         self.parent = self.child = None
         self.unsent = None              # the message whose next channel a pause held up

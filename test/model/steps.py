@@ -104,6 +104,7 @@ class Steps:
             return self.shadow(run, step)
         spec = step["emit"] if isinstance(step["emit"], dict) else {"event": step["emit"]}
         event = Event(spec["event"], self.object(run, spec, "payload", copy.deepcopy(run.context)))
+        self.newest[event.name] = event
         self.jobs.append(lambda: self.happen(event))
         self.move(run, step["next"])
         return False

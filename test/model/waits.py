@@ -30,7 +30,7 @@ class Waits:
                 if not spec.get("ranked"):
                     self.move(run, branch["next"], f"branch {place}")
                     return False
-                run.happened[branch_key(branch)] = run.event
+                run.happened[branch_key(branch)] = run.event, run.is_fresh
                 break
         return self.until(run, step)
 
@@ -68,7 +68,7 @@ class Waits:
             if not self.happens(run, branch, event):
                 continue
             if spec.get("ranked"):
-                run.happened[branch_key(branch)] = event
+                run.happened[branch_key(branch)] = event, True
                 return False
             run.event, run.is_fresh = event, True
             self.go(run, branch["next"], event.name if "on" in branch else f"branch {place}")
@@ -94,8 +94,7 @@ class Waits:
             run.timer_came()
             self.go(run, run.here["wait"]["until"]["next"], "timeout")
             return
-        # docs unclear: whether that event brings the run to a digest, though the timer moves it
-        run.event, run.is_fresh = run.happened[branch_key(branch)], True
+        run.event, run.is_fresh = run.happened[branch_key(branch)]
         self.go(run, branch["next"], reason)
 
     # starting the time again
@@ -202,7 +201,7 @@ class Waits:
             return False
         if run.here.get("wait", {}).get("ranked") and run.happened:
             branch, reason = self.best(run)
-            run.event = run.happened[branch_key(branch)]
+            run.event, run.is_fresh = run.happened[branch_key(branch)]
             onward = branch["next"]
         elif reason is None and "wait" in run.here:
             reason = "timeout"

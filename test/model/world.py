@@ -58,8 +58,9 @@ class World:
         self.customers[customer].columns = None
 
     def op_event(self, customer, name, payload):
-        one = self.customers[customer]
-        self.input(one, lambda: one.happen(Event(name, payload)))
+        one, event = self.customers[customer], Event(name, payload)
+        one.newest[name] = event
+        self.input(one, lambda: one.happen(event))
 
     def op_enter(self, customer, journey, arguments):
         one = self.customers[customer]
@@ -76,7 +77,14 @@ class World:
             self.input(one, lambda run=run, visit=run.visit: one.command_approve(run, visit, decision))
 
     def op_act(self, verb, journey, arguments):
-        self.input(None, lambda: getattr(self, "act_" + verb)(self.journeys[journey], **arguments))
+        journey = self.journeys[journey]
+        if arguments.get("existing", "future") != "future":
+            # who is there is seen now; what becomes of him is his lane's to say
+            arguments = {**arguments, "existing": [
+                (one, event) for one in self.customers.values()
+                if (event := one.is_there_for(journey, arguments["version"], self.clock))],
+                "is_closed": arguments["existing"] == "now"}
+        self.input(None, lambda: getattr(self, "act_" + verb)(journey, **arguments))
 
     def op_relay(self, channel, round_of):
         """A relay drains a channel; what it says comes to the lanes."""
@@ -116,17 +124,16 @@ class World:
             for run in one.inside(journey.name):
                 yield one, run
 
-    def act_publish(self, journey, version, existing="future", inflight="finish"):
+    def act_publish(self, journey, version, existing=(), is_closed=False, inflight="finish"):
         if journey.state == "archived":
             return
         journey.version, journey.live, journey.state = version, journey.versions[version - 1], "live"
-        journey.is_closed = existing == "now"
+        journey.is_closed = is_closed
         for one, run in self.runs_inside(journey):
             if run.version != version:
                 one.supersede(run, journey, inflight)
-        if existing != "future":
-            for one in self.customers.values():
-                one.enter_as_existing(journey)
+        for one, event in existing:
+            one.enter_as_existing(journey, event)
 
     def act_pause(self, journey, newcomers="queue", waits="run"):
         if journey.pause or journey.state not in ("live", "stopped"):

@@ -33,7 +33,7 @@ $$;
 CREATE FUNCTION entries(name text) RETURNS bigint LANGUAGE sql AS
   $$SELECT count(*) FROM step_log JOIN journey USING (journey_id) WHERE journey.name = entries.name AND outcome = 'entered'$$;
 
-SELECT plan(59);
+SELECT plan(63);
 SELECT bind_customer('customer', 'id') \gset _
 SELECT set_channel('email', 'customer.id') \gset _
 SELECT set_template('t', 'email', 'Hello') \gset _
@@ -181,6 +181,31 @@ SELECT advance_clock('1 hour 59 minutes') \gset _
 SELECT is((SELECT string_agg(DISTINCT state, ' ') FROM message_status WHERE journey LIKE 'only%' AND customer_id = 'b'), 'deferred', 'a message waits for its next attempt');
 SELECT advance_clock('1 minute') \gset _
 SELECT is((SELECT string_agg(DISTINCT state, ' ') FROM message_status WHERE journey LIKE 'only%' AND customer_id = 'b'), 'expired', 'until its time is over');
+
+-- Attempts are those of the channel: the one before it and a pause use up none
+SELECT set_channel(c, 'customer.id', max_attempts => 2, retry_after => '1 hour') FROM unnest('{short,other}'::text[]) AS c \g /dev/null
+SELECT set_template('brief', c, 'Hello') FROM unnest('{short,other}'::text[]) AS c \g /dev/null
+SELECT make('tried_one', '{"on": "tried"}', '{"w": {"send": {"channels": ["short"], "template": "brief"}, "next": "x"}, "x": {"exit": "x"}}'),
+  make('tried_two', '{"on": "tried"}', '{"w": {"send": {"channels": ["other", "short"], "template": "brief"}, "next": "x"}, "x": {"exit": "x"}}') \gset _
+SELECT happened('tried', 'a') \gset _
+CALL run();
+SELECT pause('tried_one') \gset _
+SELECT count(*) FROM claim('short', 'test') \gset _
+CALL run();
+SELECT count(nack(claim_id, message_id, 'gone', permanent => true)) FROM claim('other', 'test') \gset _
+CALL run();
+SELECT resume('tried_one') \gset _
+CALL run();
+SELECT is((SELECT string_agg(concat_ws(' ', journey, channel, attempt), ', ' ORDER BY journey) FROM message_status WHERE journey LIKE 'tried%'), 'tried_one short 2, tried_two short 2', 'one was deferred by a pause, one failed on another channel');
+SELECT count(nack(claim_id, message_id, 'busy')) AS given FROM claim('short', 'test') \gset
+CALL run();
+SELECT is((SELECT string_agg(DISTINCT concat_ws(' ', state, due_at - clock() BETWEEN '1 hour' AND '66 minutes'), ', ') FROM message JOIN journey USING (journey_id) WHERE name LIKE 'tried%'), 'deferred t', 'the first failure here: the first back-off, and another attempt');
+SELECT advance_clock('66 minutes') \gset _
+CALL run();
+SELECT count(nack(claim_id, message_id, 'busy')) AS again FROM claim('short', 'test') \gset
+CALL run();
+SELECT is(:given + :again, 4, 'each was handed out twice');
+SELECT is((SELECT string_agg(DISTINCT concat_ws(' ', state, attempt), ', ') FROM message_status WHERE journey LIKE 'tried%'), 'dead 3', 'the second failure was the last');
 
 -- Who may enter: k1, k1, k2, then all end, k1, k2
 CREATE TABLE policy (name text, policy text, key text, want bigint);

@@ -36,7 +36,7 @@ CREATE FUNCTION told(name text) RETURNS text LANGUAGE sql AS $$
     FROM step_log AS l JOIN journey USING (journey_id) WHERE journey.name = told.name AND due_at IS NOT NULL
 $$;
 
-SELECT plan(35);
+SELECT plan(41);
 SELECT set_clock('2026-01-01 00:00+00') \gset _
 
 -- Runs that are due at one instant: what the first causes comes before the next
@@ -68,6 +68,27 @@ CALL run();
 SELECT is((SELECT array_agg(DISTINCT l.events) FROM (SELECT string_agg(event, ' ' ORDER BY event_id) AS events FROM event_log WHERE event LIKE 'from%' GROUP BY customer_id) AS l), '{from_two from_one}',
   'runs that one event began go in the order in which the journeys took it');
 
+-- What one event makes several runs cause comes in the order of the runs, however much each has to ask before
+SELECT make('asks', '{"on": "same"}', '{"w": {"emit": {"event": "told_first", "payload": "jsonb_build_object(''n'', event->''n'')"}, "next": "x"}}', '{"priority": 70}'),
+  make('asks_not', '{"on": "same"}', '{"w": {"emit": "told_second", "next": "x"}}', '{"priority": 20}') \gset _
+SELECT count(happened('same', 'c' || n)) FROM generate_series(1, 20) AS n \gset _
+CALL run();
+SELECT is((SELECT array_agg(DISTINCT l.events) FROM (SELECT string_agg(event, ' ' ORDER BY event_id) AS events FROM event_log WHERE event LIKE 'told_%' GROUP BY customer_id) AS l), '{told_first told_second}',
+  'what runs cause side by side comes in their order');
+
+-- A run that an event causes is older than one that the next event of the same instant begins
+SELECT make('wards', '{"journey": true, "reentry": {"policy": "any"}}', '{"w": {"delay": "1 day", "next": "e"}, "e": {"emit": {"event": "rang", "payload": "jsonb_build_object(''by'', ''ward'')"}, "next": "x"}}'),
+  make('guard', '{"on": "bell"}', '{"w": {"enter": "wards", "next": "x"}}'),
+  make('bells', '{"on": "bell", "reentry": {"policy": "any"}}', '{"w": {"delay": "1 day", "next": "e"}, "e": {"emit": {"event": "rang", "payload": "jsonb_build_object(''by'', ''bell'')"}, "next": "x"}}') \gset _
+SELECT happened('bell', 'a'), happened('bell', 'a'), happened('bell', 'b') \gset _
+CALL run();
+SELECT happened('bell', 'b') \gset _
+CALL run();
+SELECT advance_clock('1 day') \gset _
+CALL run();
+SELECT is((SELECT string_agg(payload->>'by', ' ' ORDER BY event_id) FROM event_log WHERE event = 'rang' AND customer_id = c), 'bell ward bell', 'the child of the first event goes before the run of the second: ' || c)
+  FROM unnest('{a,b}'::text[]) AS c;
+
 -- What a timer causes meets other journeys as they stood then, though they were acted on since
 SELECT make('kid', '{"journey": true}', '{"w": {"update": {"n": "1"}, "next": "x"}}'), make('mum', '{"on": "bore"}', '{"w": {"delay": "1 day", "next": "e"}, "e": {"enter": "kid", "next": "x"}}') \gset _
 SELECT make('hears', '{"on": "cry"}', '{"w": {"exit": "one"}}'), make('cries', '{"on": "bore"}', '{"w": {"delay": "1 day", "next": "e"}, "e": {"emit": "cry", "next": "x"}}') \gset _
@@ -92,6 +113,21 @@ SELECT make('ranked', '{"on": "rank"}', '{"w": {"wait": {"ranked": true, "for": 
 SELECT happened('rank', 'a'), happened('place', 'a', '{"n": "none"}') \gset _
 CALL run();
 SELECT is(place('ranked'), 'w waiting ' || to_char(clock() + interval '1 day', 'MM-DD HH24:MI'), 'the branch behind is not asked, and cannot raise');
+
+-- A digest behind a ranked wait: the event with which the run goes on is the one that brought it there
+SELECT make('gathers', '{"on": "gather"}', '{"w": {"wait": {"ranked": true, "for": [{"on": "place", "next": "g"}, {"when": "event ? ''first''", "retest_on": ["never"], "next": "g"}], "until": {"after": "1 day", "next": "x"}}},
+  "g": {"digest": {"on": "gather", "for": "1 hour"}, "next": "x"}}') \gset _
+SELECT make('gathers_late', '{"on": "gather"}', '{"w": {"delay": "1 day", "next": "r"}, "r": {"wait": {"ranked": true, "for": [{"when": "true", "next": "g"}], "until": {"after": "1 day", "next": "x"}}},
+  "g": {"digest": {"on": "gather", "for": "1 hour"}, "next": "x"}}') \gset _
+SELECT make('gathers_now', '{"on": "gather"}', '{"w": {"wait": {"ranked": true, "for": [{"when": "true", "next": "g"}], "until": {"date": "journey.now", "next": "x"}}},
+  "g": {"digest": {"on": "gather", "for": "1 hour"}, "next": "x"}}') \gset _
+SELECT happened('gather', 'a', '{"first": 1}') \gset _
+CALL run();
+SELECT advance_clock('3 days') \gset _
+CALL run();
+SELECT is((SELECT l.context->'g' FROM step_log AS l JOIN journey USING (journey_id) WHERE name = j AND from_step = 'g' AND outcome = 'advanced'), want, what)
+  FROM (VALUES ('gathers', '[{"first": 1}]'::jsonb, 'the event at whose arrival the condition was true is collected'), ('gathers_now', '[{"first": 1}]', 'also where the wait is over on arrival'),
+    ('gathers_late', '[]', 'a timer had brought no event')) AS v(j, want, what);
 
 -- A goal counts to its very last instant, also what a timer then causes
 SELECT make('counted', '{"on": "both_2"}', '{"w": {"exit": "x"}}', '{"goal": {"on": "from_timer", "within": "1 day"}}'),
