@@ -2,9 +2,9 @@
 #
 # Every time zone that the server lists, around every change of its offset in
 # two years: dates, calendar durations, hours, windows and weekdays, with both
-# policies for skipped and for repeated local times.  What has to come out is
-# computed by Python's zoneinfo (test/zones/reference.py), which shares nothing
-# with PostgreSQL but the zone files.
+# policies for skipped and for repeated local times, and the times of cron.  What
+# has to come out is computed by Python's zoneinfo (test/zones/reference.py and
+# cron.py), which shares nothing with PostgreSQL but the zone files.
 #
 # Would catch: a gap or overlap read the other way round, a change at midnight
 # or of half an hour, a search that begins a day late, a window that is opened
@@ -48,6 +48,18 @@ for my $year (2026, 2011)
 	cmp_ok($runs, '>', 100 * @names, "$year: $runs runs, due at $moments different instants");
 	is($node->safe_psql("y$year", 'SET timezone = UTC; SELECT zone, journey, to_timestamp(start), local, expected, found FROM zone_result'
 			. ' WHERE found IS DISTINCT FROM expected ORDER BY id LIMIT 20'), '', "$year: each at the second that Python says");
+
+	# cron, by the same zones: where zones change alike, one of them
+	ok(system("python3 '$tree/test/zones/cron.py' $year @names >'$cases'") == 0, "$year: Python has computed the times of cron");
+	$node->safe_psql("y$year", "CREATE TABLE cron_case (zone text, cron text, since bigint, times bigint[]); COPY cron_case FROM '$cases'");
+	my ($crons, $times) = split /\|/, $node->safe_psql("y$year", 'SELECT count(*), sum(cardinality(times)) FROM cron_case');
+	cmp_ok($times, '>', 500, "$year: $times times of $crons cases of cron");
+	is($node->safe_psql("y$year", q{
+SET timezone = UTC;
+SELECT c.zone, c.cron, to_timestamp(c.since), c.times, o.found FROM cron_case c,
+       LATERAL (SELECT coalesce(array_agg(extract(epoch FROM t)::bigint) FILTER (WHERE t <= to_timestamp(c.since + 3 * 86400)), '{}') AS found
+                  FROM journey_orch.schedule_times(c.cron, c.zone, to_timestamp(c.since), 250) AS t) AS o
+ WHERE o.found IS DISTINCT FROM c.times LIMIT 20}), '', "$year: each at the minute that Python says");
 	is($node->safe_psql("y$year", "SELECT law, detail FROM journey_orch.verify('full') WHERE NOT holds"), '', "$year: every law holds");
 }
 

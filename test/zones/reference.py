@@ -208,4 +208,5 @@ def main():
             print(name, case, sep="\t")
 
 
-main()
+if __name__ == "__main__":
+    main()
