@@ -106,7 +106,7 @@ RESET SESSION AUTHORIZATION;
 SELECT outcome, message_ids IS NULL AS is_rest FROM journey_orch.claim_outcome;
 -- one of the second, another fails
 SELECT outcome FROM journey_orch.ack(2, ARRAY[(SELECT held[1] FROM journey_orch.claim WHERE claim_id = 2)],
-  (SELECT jsonb_build_object(held[1], '{"id": "p-17", "cost": 0.001}'::jsonb) FROM journey_orch.claim WHERE claim_id = 2));
+  (SELECT jsonb_build_object(held[1], '{"id": "p-17", "cost": 0.001, "currency": "EUR"}'::jsonb) FROM journey_orch.claim WHERE claim_id = 2));
 SELECT detail->'receipts' <> '{}' AS has_receipts FROM journey_orch.claim_outcome WHERE detail IS NOT NULL;
 SELECT journey_orch.nack(2, (SELECT held[2] FROM journey_orch.claim WHERE claim_id = 2), 'mailbox full', retry_after => '90 s');
 SELECT journey_orch.nack(2, (SELECT held[2] FROM journey_orch.claim WHERE claim_id = 2), 'mailbox full');

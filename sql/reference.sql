@@ -89,7 +89,8 @@ SELECT journey_orch.emit_many('[
 CALL journey_orch.run();
 SELECT claim_id, customer_id, address, subject, attempt FROM journey_orch.claim('email', 'my relay', max_messages => 2) ORDER BY customer_id;
 
-SELECT outcome FROM journey_orch.ack(1);
+SELECT outcome FROM journey_orch.ack(1, receipts => (SELECT jsonb_object_agg(message_id, '{"id": "p-4711", "cost": 0.001, "currency": "EUR"}'::jsonb)
+                                                       FROM journey_orch.message_status WHERE customer_id = '1'));
 SELECT outcome FROM journey_orch.ack(1);
 
 SELECT claim_id, message_id FROM journey_orch.claim('email', 'my relay') \gset
@@ -99,6 +100,8 @@ SELECT journey_orch.nack(:claim_id, :'message_id', 'mailbox is full', retry_afte
 
 SELECT message_id FROM journey_orch.message_status WHERE state = 'sent' ORDER BY customer_id LIMIT 1 \gset
 SELECT journey_orch.report(:'message_id', 'opened') > 0 AS reported;
+
+SELECT count(*) FROM journey_orch.report_provider('email', 'p-4711', 'delivered', at => '2026-03-02 09:04+00') AS event_id WHERE event_id > 0;
 
 SELECT journey_orch.report_many(jsonb_build_array(
   jsonb_build_object('message_id', :'message_id', 'status', 'clicked', 'at', '2026-03-02T09:05:00Z')));

@@ -29,8 +29,8 @@ extern int	jo_lane_of_text(const text *customer);
  * Advisory locks of ours, told apart from pg_advisory_lock()'s by the fourth
  * field of the tag.  "key" is a lane for JO_LOCK_LANE, a hash of the name for
  * JO_LOCK_CHANNEL and JO_LOCK_NAME, the low half of the claim_id for
- * JO_LOCK_CLAIM, the last byte of the message_id for JO_LOCK_REPORT, the
- * journey_id, or 0 for all, for JO_LOCK_CAP, the journey_id for
+ * JO_LOCK_CLAIM, the last byte of the message_id (from 256 on a hash of the
+ * provider's id) for JO_LOCK_REPORT, the journey_id, or 0 for all, for JO_LOCK_CAP, the journey_id for
  * JO_LOCK_FAN_OUT, 0 otherwise.
  */
 typedef enum JoLockKind

@@ -23,7 +23,7 @@
 
 #include "core/clock.h"
 #include "core/errors.h"
-#include "outbox/internal.h"
+#include "outbox/reporting.h"
 
 PG_FUNCTION_INFO_V1(journey_orch_ack);
 PG_FUNCTION_INFO_V1(journey_orch_nack);
@@ -56,9 +56,8 @@ open_claim(int64 claim_id, Snapshot *snapshot)
 	return claim;
 }
 
-/* Raise 42704 unless the claim was given the message. */
-static int
-get_place(JoClaim *claim, const pg_uuid_t *id)
+int
+jo_claim_get_place(JoClaim *claim, const pg_uuid_t *id)
 {
 	int			place = jo_claim_place(claim, id);
 
@@ -89,37 +88,13 @@ answer(JoFate fate)
 
 /* ---- ack ---- */
 
-/* {"receipts": receipts}, after checking that it is an object by message. */
+/* {"receipts": receipts} */
 static Jsonb *
-receipts_detail(JoClaim *claim, Jsonb *receipts)
+receipts_detail(Jsonb *receipts)
 {
 	JsonbParseState *state = NULL;
-	JsonbIterator *iterator;
-	JsonbIteratorToken token;
 	JsonbValue	value;
 
-	if (!JB_ROOT_IS_OBJECT(receipts))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("receipts must be an object"),
-				 errhint("Its keys are message ids, its values what the provider said of them.")));
-	iterator = JsonbIteratorInit(&receipts->root);
-	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
-	{
-		char	   *key;
-		pg_uuid_t	id;
-
-		if (token != WJB_KEY)
-			continue;
-		key = pnstrdup(value.val.string.val, value.val.string.len);
-		if (!jo_relay_read_uuid(key, &id))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("key \"%s\" of receipts is not a message id",
-							jo_clipped(key)),
-					 errhint("Use the message_id that claim() gave.")));
-		(void) get_place(claim, &id);
-	}
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	value.type = jbvString;
 	value.val.string.val = "receipts";
@@ -202,7 +177,7 @@ collect_acked(JoClaim *claim, ArrayType *message_ids, ReturnSetInfo *result,
 		if (message_ids != NULL && isnull[i])
 			jo_relay_null_element("message_ids", i + 1);
 		if (message_ids != NULL)
-			place = get_place(claim, DatumGetUUIDP(elements[i]));
+			place = jo_claim_get_place(claim, DatumGetUUIDP(elements[i]));
 		fate = claim->fates[place];
 		return_outcome(result, &claim->held[place], fate);
 		if (fate != JO_FATE_HELD)
@@ -220,6 +195,8 @@ journey_orch_ack(PG_FUNCTION_ARGS)
 {
 	JoClaim    *claim;
 	Snapshot	snapshot;
+	JoReceipt  *receipts = NULL;
+	int			nreceipts = 0;
 	Jsonb	   *detail = NULL;
 	bool	   *acked;
 	pg_uuid_t  *ids;
@@ -231,7 +208,10 @@ journey_orch_ack(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	claim = open_claim(PG_GETARG_INT64(0), &snapshot);
 	if (!PG_ARGISNULL(2))
-		detail = receipts_detail(claim, PG_GETARG_JSONB_P(2));
+	{
+		receipts = jo_receipts_read(claim, PG_GETARG_JSONB_P(2), &nreceipts);
+		detail = receipts_detail(PG_GETARG_JSONB_P(2));
+	}
 
 	acked = palloc0(Max(1, claim->nheld) * sizeof(bool));
 	ids = palloc(Max(1, claim->nheld) * sizeof(pg_uuid_t));
@@ -247,6 +227,7 @@ journey_orch_ack(PG_FUNCTION_ARGS)
 		if (claim->nawaited > 0)
 			tell_waiting_runs(claim, acked, snapshot);
 	}
+	jo_receipts_record(claim, receipts, nreceipts, acked);
 	UnregisterSnapshot(snapshot);
 	jo_relay_end();
 	return (Datum) 0;
@@ -321,7 +302,7 @@ journey_orch_nack(PG_FUNCTION_ARGS)
 			jo_relay_null("nack", names[i]);
 	get_failure(fcinfo, &failure);
 	claim = open_claim(PG_GETARG_INT64(0), &snapshot);
-	place = get_place(claim, PG_GETARG_UUID_P(1));
+	place = jo_claim_get_place(claim, PG_GETARG_UUID_P(1));
 	fate = claim->fates[place];
 	if (fate == JO_FATE_HELD)
 	{

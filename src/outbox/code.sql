@@ -59,7 +59,7 @@ REVOKE ALL ON FUNCTION journey_orch.ack(bigint, uuid[], jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION journey_orch.ack(bigint, uuid[], jsonb)
   TO journey_orch_relay, journey_orch_operator;
 COMMENT ON FUNCTION journey_orch.ack(bigint, uuid[], jsonb) IS
-  'Says that messages of a claim were sent (NULL: all of it). Outcome of each: ok; already, settled before; stale, the lease ran out and it was offered again. receipts is an object by message id.';
+  'Says that messages of a claim were sent (NULL: all of it). Outcome of each: ok; already, settled before; stale, the lease ran out and it was offered again. receipts is an object by message id: {"id", "cost", "currency"}.';
 
 CREATE OR REPLACE FUNCTION journey_orch.nack(
   claim_id bigint, message_id uuid, error text, permanent boolean DEFAULT false,
@@ -97,6 +97,19 @@ GRANT EXECUTE ON FUNCTION journey_orch.report(uuid, text, timestamptz, jsonb)
 COMMENT ON FUNCTION journey_orch.report(uuid, text, timestamptz, jsonb) IS
   'Says what became of a sent message (delivered, opened, clicked, bounced …): an event message.<status> of its customer, whose id is returned. The same report twice is one event.';
 
+CREATE OR REPLACE FUNCTION journey_orch.report_provider(
+  channel text, provider_message_id text, status text, at timestamptz DEFAULT NULL,
+  detail jsonb DEFAULT '{}')
+RETURNS bigint
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_report_provider';
+REVOKE ALL ON FUNCTION journey_orch.report_provider(text, text, text, timestamptz, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.report_provider(text, text, text, timestamptz, jsonb)
+  TO journey_orch_relay, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.report_provider(text, text, text, timestamptz, jsonb) IS
+  'report() by the provider''s own id of the message, which the receipts of an ack brought. NULL: the ack has not come yet, the report waits for it.';
+
 CREATE OR REPLACE FUNCTION journey_orch.report_many(reports jsonb)
 RETURNS integer
 LANGUAGE C VOLATILE
@@ -105,7 +118,7 @@ AS 'MODULE_PATHNAME', 'journey_orch_report_many';
 REVOKE ALL ON FUNCTION journey_orch.report_many(jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION journey_orch.report_many(jsonb) TO journey_orch_relay, journey_orch_operator;
 COMMENT ON FUNCTION journey_orch.report_many(jsonb) IS
-  'report() for a JSON array of objects with message_id, status, at and detail; all or none. Returns how many.';
+  'report() for a JSON array of objects with message_id (or channel and provider_message_id), status, at and detail; all or none. Returns how many.';
 
 CREATE OR REPLACE PROCEDURE journey_orch.wait_for_messages(
   channels text[], timeout interval, INOUT ready text[] DEFAULT NULL)
@@ -324,6 +337,8 @@ COMMENT ON TABLE journey_orch.withdrawal IS 'Messages of a run that must not be 
 COMMENT ON TABLE journey_orch.claim IS 'One row a lease of a relay; the newest of a channel is its cursor. Insert-only.';
 COMMENT ON TABLE journey_orch.claim_outcome IS 'What became of messages of a claim. Insert-only.';
 COMMENT ON TABLE journey_orch.delivery IS 'One row a report on a message. Insert-only.';
+COMMENT ON TABLE journey_orch.receipt IS 'What providers said when they took messages: their own ids, and costs. Insert-only.';
+COMMENT ON TABLE journey_orch.early_report IS 'Reports by a provider''s id that wait for the ack which brings it.';
 COMMENT ON TABLE journey_orch.message IS 'Messages that wait for a retry, whose run waits for them, or that were given up.';
 COMMENT ON TABLE journey_orch.channel IS 'Channels, by set_channel().';
 COMMENT ON TABLE journey_orch.channel_grant IS 'Which roles may drain a channel, by grant_channel().';

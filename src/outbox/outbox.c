@@ -8,8 +8,8 @@
 
 #include "utils/guc.h"
 
-#include "outbox/internal.h"
 #include "outbox/outbox.h"
+#include "outbox/reporting.h"
 
 int			jo_claim_freshness = 100;
 int			jo_max_expired_claims = 5;
@@ -64,4 +64,5 @@ jo_outbox_init(void)
 	jo_channel_init();
 	jo_paused_init();
 	jo_bell_init();
+	jo_receipt_init();
 }

@@ -160,7 +160,38 @@ CREATE TABLE journey_orch.delivery
   event_id    bigint NOT NULL,
   channel     text COLLATE "C" NOT NULL,
   customer_id text COLLATE "C" NOT NULL,
-  detail      jsonb NOT NULL
+  detail      jsonb NOT NULL,
+  amount      numeric,                       -- of converted and redeemed, from detail
+  currency    text COLLATE "C"               -- of amount: three capital letters
 );
 CREATE INDEX delivery_message_id ON journey_orch.delivery (message_id);
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.delivery', '');
+
+/* What a provider said when it took a message: its own id, and the price.
+   Insert-only. */
+CREATE TABLE journey_orch.receipt
+(
+  channel             text COLLATE "C" NOT NULL,
+  provider_message_id text COLLATE "C",      -- NULL: it gave none
+  message_id          uuid NOT NULL,
+  at                  timestamptz NOT NULL,  -- engine clock of the ack
+  recorded_at         timestamptz NOT NULL,  -- real clock
+  cost                numeric,               -- NULL: the channel's unit_cost
+  currency            text COLLATE "C"       -- of cost
+);
+CREATE INDEX receipt_provider ON journey_orch.receipt (channel, provider_message_id);
+CREATE INDEX receipt_message_id ON journey_orch.receipt (message_id);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.receipt', '');
+
+/* A report by a provider's id that no ack has brought yet: the ack takes it. */
+CREATE TABLE journey_orch.early_report
+(
+  channel             text COLLATE "C" NOT NULL,
+  provider_message_id text COLLATE "C" NOT NULL,
+  status              text NOT NULL,
+  at                  timestamptz NOT NULL,  -- what the provider said, or the engine clock
+  recorded_at         timestamptz NOT NULL,  -- real clock
+  detail              jsonb NOT NULL
+);
+CREATE INDEX early_report_provider ON journey_orch.early_report (channel, provider_message_id);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.early_report', '');

@@ -107,6 +107,7 @@ INSERT INTO contract VALUES
   ('nack', '{claim_id,message_id,error,permanent,retry_after}'),
   ('extend', '{claim_id,lease}'),
   ('report', '{message_id,status,at,detail}'),
+  ('report_provider', '{channel,provider_message_id,status,at,detail}'),
   ('set_channel', '{channel,address_sql,kind,drain,rate,send_window,unit_cost,currency}'),
   ('grant_channel', '{channel,role}'),
   ('start_worker', '{}'),
