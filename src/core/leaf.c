@@ -44,6 +44,7 @@ const JoFamilyForm jo_families[JO_FAMILIES] = {
 	[JO_MESSAGE] = {"message", false, {"customer_id"}},
 	[JO_DIGEST_EVENT] = {"digest_event", false, {"enrollment_id", "ordinal"}},
 	[JO_PLANNED_ENTRY] = {"planned_entry", false, {"customer_id"}},
+	[JO_GATE_DECISION] = {"gate_decision", true, {"message_id"}},
 };
 
 #define SEGMENTS_UNKNOWN (-1)

@@ -31,10 +31,11 @@ typedef enum JoFamily
 	JO_ENTRY_MEMORY,
 	JO_MESSAGE,
 	JO_DIGEST_EVENT,
-	JO_PLANNED_ENTRY
+	JO_PLANNED_ENTRY,
+	JO_GATE_DECISION			/* a log */
 } JoFamily;
 
-#define JO_FAMILIES (JO_PLANNED_ENTRY + 1)
+#define JO_FAMILIES (JO_GATE_DECISION + 1)
 
 /* Segments that jo_leaf_ensure() creates for a log, and the most there may be. */
 #define JO_SEGMENTS 2

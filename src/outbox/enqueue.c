@@ -90,6 +90,10 @@ set_attempt(const JoAttempt *attempt, Datum *values, bool *isnull)
 	values[OUTBOX_TOPIC] = optional_text(attempt->topic, &isnull[OUTBOX_TOPIC]);
 	values[OUTBOX_ARM] = optional_text(attempt->arm, &isnull[OUTBOX_ARM]);
 	values[OUTBOX_FAILURES] = Int16GetDatum(attempt->failures);
+	values[OUTBOX_TIMEZONE] = optional_text(attempt->timezone,
+											&isnull[OUTBOX_TIMEZONE]);
+	values[OUTBOX_REGION] = optional_text(attempt->region,
+										  &isnull[OUTBOX_REGION]);
 }
 
 void

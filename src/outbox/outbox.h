@@ -51,6 +51,8 @@ typedef struct JoAttempt
 	int32		attempt;
 	int16		priority;
 	int16		failures;		/* attempts on this channel that failed before */
+	const char *timezone;		/* the customer's, for gates at the claim; ... */
+	const char *region;			/* ... NULL: no rule needs them */
 	bool		is_awaited;		/* its run stands at the send step until it
 								 * settles: an ack becomes message.sent */
 } JoAttempt;

@@ -59,7 +59,9 @@ CREATE TABLE journey_orch.outbox
   step          text COLLATE "C" NOT NULL,
   topic         text COLLATE "C",
   arm           text COLLATE "C",
-  failures      smallint NOT NULL            -- of the channel's attempts before this one
+  failures      smallint NOT NULL,           -- of the channel's attempts before this one
+  timezone      text,                        -- the customer's; NULL: no rule asked for it when this was written
+  region        text                         -- likewise
 ) PARTITION BY RANGE (lane, segment);
 
 /* Messages of an enrollment that must not be sent any more: those with a
@@ -144,7 +146,7 @@ CREATE TABLE journey_orch.claim_outcome
   outcome     text NOT NULL,
   message_ids uuid[],                        -- NULL: all that were still held
   detail      jsonb,                         -- receipts, error, reason
-  CONSTRAINT claim_outcome_outcome CHECK (outcome IN ('acked', 'failed', 'withdrawn', 'expired', 'deferred', 'reoffered', 'dead', 'extended'))
+  CONSTRAINT claim_outcome_outcome CHECK (outcome IN ('acked', 'failed', 'withdrawn', 'expired', 'withheld', 'deferred', 'reoffered', 'dead', 'extended'))
 );
 ALTER TABLE journey_orch.claim_outcome ALTER COLUMN message_ids SET STORAGE EXTERNAL;
 CREATE INDEX claim_outcome_claim_id ON journey_orch.claim_outcome (claim_id);

@@ -37,3 +37,6 @@ COMMENT ON COLUMN journey_orch.topic.changed_at IS 'Real time of the last change
 /* ---- erasure ---- */
 
 /* ---- decisions ---- */
+
+COMMENT ON TABLE journey_orch.gate_decision IS
+  'What a gate has answered when it did not allow a message: withhold it, or defer it until an instant.';

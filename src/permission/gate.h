@@ -13,6 +13,7 @@ struct JoGates
 	TimestampTz clock;
 	Snapshot	snapshot;
 	MemoryContext context;		/* of what decisions point to */
+	uint32		active;			/* a bit a gate, by its place in the order */
 };
 
 /*
@@ -22,6 +23,12 @@ struct JoGates
 typedef struct JoGate
 {
 	const char *name;
+
+	/*
+	 * Can it have an answer but allow at all?  Called once a jo_gates_begin();
+	 * one that says no is not asked.  NULL: ask always.
+	 */
+	bool		(*is_active) (JoGates *gates);
 	void		(*ask) (JoGates *gates, const JoGateQuestion *question,
 						JoGateDecision *decision);
 } JoGate;

@@ -15,8 +15,11 @@
  * that nothing is counted that another gate would have stopped.
  */
 static const JoGate gates_in_order[] = {
-	{"expiry", jo_gate_expiry},
+	{"expiry", NULL, jo_gate_expiry},
 };
+
+/* Places in the order that only look at the message itself. */
+#define EXPIRY_BIT	(((uint32) 1) << (lengthof(gates_in_order) - 1))
 
 void
 jo_permission_init(void)
@@ -33,7 +36,23 @@ jo_gates_begin(JoGateStage stage, TimestampTz clock, Snapshot snapshot)
 	gates->clock = clock;
 	gates->snapshot = snapshot;
 	gates->context = CurrentMemoryContext;
+	for (int i = 0; i < lengthof(gates_in_order); i++)
+		if (gates_in_order[i].is_active == NULL ||
+			gates_in_order[i].is_active(gates))
+			gates->active |= ((uint32) 1) << i;
 	return gates;
+}
+
+void
+jo_gates_set_clock(JoGates *gates, TimestampTz clock)
+{
+	gates->clock = clock;
+}
+
+bool
+jo_gates_are_active(const JoGates *gates)
+{
+	return (gates->active & ~EXPIRY_BIT) != 0;
 }
 
 void
@@ -46,6 +65,8 @@ jo_gates_ask(JoGates *gates, const JoGateQuestion *question,
 	decision->until = JO_NO_TIME;
 	for (int i = 0; i < lengthof(gates_in_order); i++)
 	{
+		if ((gates->active & (((uint32) 1) << i)) == 0)
+			continue;
 		gates_in_order[i].ask(gates, question, decision);
 		if (decision->answer == JO_GATE_ALLOW)
 			continue;

@@ -91,12 +91,46 @@ typedef struct JoGates JoGates;
  */
 extern JoGates *jo_gates_begin(JoGateStage stage, TimestampTz clock,
 							   Snapshot snapshot);
+
+/* From now on the engine clock is this: a batch may be at several instants. */
+extern void jo_gates_set_clock(JoGates *gates, TimestampTz clock);
+
+/*
+ * Could any gate have an answer but allow for some message?  False costs
+ * nothing to find out and spares the caller the questions (those of gate
+ * "expiry" excepted, which he asks by himself then).
+ */
+extern bool jo_gates_are_active(const JoGates *gates);
 extern void jo_gates_ask(JoGates *gates, const JoGateQuestion *question,
 						 JoGateDecision *decision);
 
 /* The message goes out: the caps that are about it count it. */
 extern void jo_gates_count(JoGates *gates, const JoGateQuestion *question);
 extern void jo_gates_end(JoGates *gates);
+
+/* A decision that did not allow, as table gate_decision keeps it. */
+typedef struct JoGateRecord
+{
+	pg_uuid_t	message_id;
+	pg_uuid_t	enrollment_id;
+	const char *customer_id;
+	const char *step;
+	const char *channel;
+	const char *template;
+	const char *topic;			/* or NULL */
+	const char *arm;			/* or NULL */
+	int32		journey_id;
+	int32		version;
+	int32		visit;
+	int32		attempt;
+	JoGateStage stage;
+	TimestampTz decided_at;		/* engine clock */
+	JoGateDecision decision;
+} JoGateRecord;
+
+/* Append to the lane's decisions; anybody may at any time. */
+extern void jo_gate_record_append(int lane, const JoGateRecord *records,
+								  int n);
 
 extern void jo_permission_init(void);
 

@@ -25,3 +25,32 @@ SELECT pg_catalog.pg_extension_config_dump('journey_orch.message_topic', '');
 /* ---- erasure ---- */
 
 /* ---- decisions ---- */
+
+/* What a gate has answered when it did not allow: a message was withheld, or
+   deferred.  Insert-only; leaf gate_decision_LL_S. */
+CREATE TABLE journey_orch.gate_decision
+(
+  message_id    uuid NOT NULL,
+  enrollment_id uuid NOT NULL,
+  until         timestamptz,                 -- of defer: not before it; engine clock
+  decided_at    timestamptz NOT NULL,        -- engine clock
+  recorded_at   timestamptz NOT NULL,        -- real clock
+  journey_id    integer NOT NULL,
+  version       integer NOT NULL,
+  visit         integer NOT NULL,            -- ordinal of the step visit in its run
+  attempt       integer NOT NULL,            -- at the claim the one that was offered, else the one that was to be
+  lane          smallint NOT NULL,
+  segment       smallint NOT NULL,
+  customer_id   text COLLATE "C" NOT NULL,
+  step          text COLLATE "C" NOT NULL,
+  channel       text COLLATE "C" NOT NULL,
+  template      text COLLATE "C" NOT NULL,
+  topic         text COLLATE "C",
+  arm           text COLLATE "C",
+  stage         text NOT NULL,               -- enqueue, claim
+  answer        text NOT NULL,               -- defer, withhold
+  gate          text NOT NULL,
+  rule          text,                        -- name of the halt, cap, hours …; NULL: the gate has no names
+  reason        text NOT NULL,
+  evidence      jsonb                        -- what the gate saw
+) PARTITION BY RANGE (lane, segment);
