@@ -59,7 +59,7 @@ CREATE TABLE journey_orch.outbox
   step          text COLLATE "C" NOT NULL,
   topic         text COLLATE "C",
   arm           text COLLATE "C",
-  failures      smallint NOT NULL,           -- of the channel's attempts before this one
+  failures      smallint NOT NULL DEFAULT 0, -- of the channel's attempts before this one
   timezone      text,                        -- the customer's; NULL: no rule asked for it when this was written
   region        text                         -- likewise
 ) PARTITION BY RANGE (lane, segment);

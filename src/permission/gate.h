@@ -25,8 +25,8 @@ typedef struct JoGate
 	const char *name;
 
 	/*
-	 * Can it have an answer but allow at all?  Called once a jo_gates_begin();
-	 * one that says no is not asked.  NULL: ask always.
+	 * Can it have an answer but allow at all?  Called once a
+	 * jo_gates_begin(); one that says no is not asked.  NULL: ask always.
 	 */
 	bool		(*is_active) (JoGates *gates);
 	void		(*ask) (JoGates *gates, const JoGateQuestion *question,
