@@ -26,7 +26,6 @@ SELECT journey_orch.set_channel('sms', 'event->>''phone''', kind => 'inbox');
 SELECT journey_orch.set_channel('sms', 'event->>''phone''', kind => 'pigeon');
 SELECT journey_orch.set_channel('sms', 'event->>''phone''', drain => 'sink');
 SELECT journey_orch.set_channel('sms', 'event->>''phone''', rate => 0);
-SELECT journey_orch.set_channel('sms', 'event->>''phone''', rate => 10);
 SELECT journey_orch.set_channel('sms', 'event->>''phone''', send_window => '{}');
 SELECT journey_orch.set_channel('sms', 'event->>''phone''', unit_cost => 1);
 SELECT journey_orch.set_channel('sms', 'event->>''phone''', unit_cost => -1, currency => 'EUR');

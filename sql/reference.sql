@@ -29,6 +29,10 @@ SELECT journey_orch.set_topic('service', description => 'About what the customer
 
 SELECT journey_orch.set_channel('email', address_sql => 'customer.email', max_attempts => 3);
 
+SELECT journey_orch.add_preset_channel('sms', 'customer.email', channel => 'text', settings => '{"rate": 10}');
+
+SELECT preset, kind, size_limit, source FROM journey_orch.channel_preset ORDER BY preset;
+
 CREATE ROLE reference_relay IN ROLE journey_orch_relay;
 SELECT journey_orch.grant_channel('email', 'reference_relay');
 

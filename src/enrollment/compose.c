@@ -107,6 +107,21 @@ address_group(JoBatch *batch, Composition *compositions, int n,
 	}
 }
 
+/* Has the message more bytes of text than its channel takes? */
+static bool
+is_too_large(const JoChannel *channel, const JoRendered *rendered)
+{
+	const char *parts[] = {rendered->subject, rendered->body, rendered->html};
+	Size		bytes = 0;
+
+	if (channel->size_limit == 0)
+		return false;
+	for (int i = 0; i < lengthof(parts); i++)
+		if (parts[i] != NULL)
+			bytes += strlen(parts[i]);
+	return bytes > channel->size_limit;
+}
+
 /* Render n messages of one template. */
 static void
 render_group(JoBatch *batch, Composition *compositions, int n,
@@ -123,6 +138,11 @@ render_group(JoBatch *batch, Composition *compositions, int n,
 		if (rendered[i].error != NULL)
 		{
 			errors[compositions[i].ordinal] = rendered[i].error;
+			continue;
+		}
+		if (is_too_large(compositions[i].channel, &rendered[i]))
+		{
+			compositions[i].task->composed = JO_COMPOSED_TOO_LARGE;
 			continue;
 		}
 		compositions[i].task->payload =

@@ -19,7 +19,7 @@
 #include "enrollment/json.h"
 #include "journey/acts.h"
 
-/* The longest back-off between two attempts. */
+/* The longest back-off that a relay may ask for. */
 #define BACKOFF_MAX ((int64) 24 * USECS_PER_HOUR)
 
 /* The message of the run's present visit, if it has a row. */
@@ -54,6 +54,25 @@ append_attempt(JoBatch *batch, JoMember *member, JoRun *run,
 	*copy = *attempt;
 	copy->position = batch->cursor.next_outbox++;
 	batch->attempts = lappend(batch->attempts, copy);
+}
+
+/* An interval of a channel, in microseconds: a month has 30 days. */
+static int64
+span_of(const Interval *interval)
+{
+	return ((int64) interval->month * DAYS_PER_MONTH + interval->day) *
+		USECS_PER_DAY + interval->time;
+}
+
+/* When a message expires whose step does not say: its channel may. */
+static TimestampTz
+default_expiry(const char *name, TimestampTz now)
+{
+	JoChannel  *channel = jo_channel_find(name);
+
+	if (channel == NULL || channel->expires_after == NULL)
+		return JO_NO_TIME;
+	return now + span_of(channel->expires_after);
 }
 
 /*
@@ -94,6 +113,8 @@ jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload)
 		attempt.expires_at = jo_duration_add(member->now,
 											 &step->u.send.expires_after,
 											 visit->timezone);
+	else
+		attempt.expires_at = default_expiry(attempt.channel, member->now);
 	attempt.journey_id = run->journey_id;
 	attempt.version = run->version;
 	attempt.visit = run->visit;
@@ -226,26 +247,24 @@ jo_message_visit_again(JoRun *run)
 
 /*
  * When the next attempt is due: what the relay asked for, else the channel's
- * first back-off doubled per failure, spread by up to a tenth by a hash of the
- * message (a batch draws no random numbers).
+ * first back-off doubled per failure, up to its longest, and spread by up to a
+ * tenth by a hash of the message (a batch draws no random numbers).
  */
 static TimestampTz
 retry_due(const JoMessage *message, const JoChannel *channel, TimestampTz now,
 		  int64 retry_after_seconds)
 {
-	Interval   *first = channel->retry_after;
+	int64		longest = span_of(channel->retry_max);
 	int64		delay;
 	uint64		hash;
 
 	if (retry_after_seconds >= 0)
 		return now + Min(retry_after_seconds, BACKOFF_MAX / USECS_PER_SEC) *
 			USECS_PER_SEC;
-	delay = (int64) first->month * DAYS_PER_MONTH + first->day;
-	delay = Min(delay, BACKOFF_MAX / USECS_PER_DAY) * USECS_PER_DAY +
-		first->time;
-	for (int i = 1; i < message->attempt.failures && delay < BACKOFF_MAX; i++)
+	delay = span_of(channel->retry_after);
+	for (int i = 1; i < message->attempt.failures && delay < longest; i++)
 		delay *= 2;
-	delay = Max(Min(delay, BACKOFF_MAX), 1);
+	delay = Max(Min(delay, longest), 1);
 	hash = jo_lane_hash((const char *) &message->attempt.message_id,
 						sizeof(pg_uuid_t));
 	return now + delay + (int64) (hash % (uint64) (delay / 10 + 1));

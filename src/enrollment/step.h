@@ -47,7 +47,8 @@ typedef enum JoVerdict
 typedef enum JoComposed
 {
 	JO_COMPOSED,
-	JO_COMPOSED_NO_ADDRESS		/* the channel's address is NULL or empty */
+	JO_COMPOSED_NO_ADDRESS,		/* the channel's address is NULL or empty */
+	JO_COMPOSED_TOO_LARGE		/* more than the channel's size_limit */
 } JoComposed;
 
 /* A value to put into the context. */

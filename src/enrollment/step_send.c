@@ -42,8 +42,10 @@ jo_step_send(JoVisit *visit)
 	}
 	if (visit->stage == 0)
 		return try_channel(visit);
-	if (visit->composed == JO_COMPOSED_NO_ADDRESS)
+	if (visit->composed != JO_COMPOSED)
 	{
+		if (visit->composed == JO_COMPOSED_TOO_LARGE)
+			visit->reason = "too_large";
 		visit->index++;
 		return try_channel(visit);
 	}

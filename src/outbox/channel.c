@@ -66,7 +66,8 @@ jo_channel_init(void)
 
 #define LOAD_CHANNELS \
 	"SELECT c.channel, c.kind, c.drain, c.address_sql, c.owner::pg_catalog.oid," \
-	" c.max_attempts, c.retry_after," \
+	" c.max_attempts, c.retry_after, c.retry_max, c.expires_after," \
+	" c.rate::double precision, c.size_limit, c.consent, c.dispositions," \
 	" ARRAY(SELECT g.role::pg_catalog.oid FROM journey_orch.channel_grant g" \
 	"        WHERE g.channel = c.channel)" \
 	" FROM journey_orch.channel c ORDER BY c.channel"
@@ -81,26 +82,65 @@ load_grants(ChannelEntry *entry, Datum datum)
 	memcpy(entry->grants, ARR_DATA_PTR(array), entry->ngrants * sizeof(Oid));
 }
 
+/* A column that may be NULL, then 0. */
+static Datum
+read_column(HeapTuple tuple, TupleDesc descriptor, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(tuple, descriptor, column, &isnull);
+
+	return isnull ? (Datum) 0 : value;
+}
+
+static Interval *
+read_interval(HeapTuple tuple, TupleDesc descriptor, int column)
+{
+	Datum		value = read_column(tuple, descriptor, column);
+
+	return value == (Datum) 0 ? NULL :
+		DatumGetIntervalP(datumCopy(value, false, sizeof(Interval)));
+}
+
+/* The words of an array, ended by NULL. */
+static char **
+read_words(Datum array)
+{
+	Datum	   *elements;
+	char	  **words;
+	int			n;
+
+	if (array == (Datum) 0)
+		return NULL;
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false,
+					  TYPALIGN_INT, &elements, NULL, &n);
+	words = palloc0((n + 1) * sizeof(char *));
+	for (int i = 0; i < n; i++)
+		words[i] = TextDatumGetCString(elements[i]);
+	return words;
+}
+
 static ChannelEntry *
 load_channel(HeapTuple tuple, TupleDesc descriptor)
 {
 	ChannelEntry *entry = palloc0(sizeof(ChannelEntry));
 	JoChannel  *channel = &entry->channel;
-	bool		isnull;
+	Datum		rate;
 
 	channel->name = SPI_getvalue(tuple, descriptor, 1);
 	channel->kind = SPI_getvalue(tuple, descriptor, 2);
 	channel->drain = SPI_getvalue(tuple, descriptor, 3);
 	entry->address_sql = SPI_getvalue(tuple, descriptor, 4);
-	entry->owner = DatumGetObjectId(SPI_getbinval(tuple, descriptor, 5,
-												  &isnull));
-	channel->max_attempts = DatumGetInt32(SPI_getbinval(tuple, descriptor, 6,
-														&isnull));
-	channel->retry_after =
-		DatumGetIntervalP(datumCopy(SPI_getbinval(tuple, descriptor, 7,
-												  &isnull),
-									false, sizeof(Interval)));
-	load_grants(entry, SPI_getbinval(tuple, descriptor, 8, &isnull));
+	entry->owner = DatumGetObjectId(read_column(tuple, descriptor, 5));
+	channel->max_attempts = DatumGetInt32(read_column(tuple, descriptor, 6));
+	channel->retry_after = read_interval(tuple, descriptor, 7);
+	channel->retry_max = read_interval(tuple, descriptor, 8);
+	channel->expires_after = read_interval(tuple, descriptor, 9);
+	rate = read_column(tuple, descriptor, 10);
+	channel->rate = rate == (Datum) 0 ? 0 : DatumGetFloat8(rate);
+	channel->size_limit = DatumGetInt32(read_column(tuple, descriptor, 11));
+	channel->consent = SPI_getvalue(tuple, descriptor, 12);
+	channel->dispositions = read_words(read_column(tuple, descriptor, 13));
+	load_grants(entry, read_column(tuple, descriptor, 14));
 	return entry;
 }
 
@@ -196,6 +236,19 @@ jo_channel_find(const char *name)
 		MemoryContextSwitchTo(caller);
 	}
 	return &entry->channel;
+}
+
+double
+jo_channel_rate_of(const char *name)
+{
+	ChannelEntry *entry;
+	double		rate;
+
+	jo_channel_cache_begin();
+	entry = find_entry(name);
+	rate = entry == NULL ? 0 : entry->channel.rate;
+	jo_channel_cache_end();
+	return rate;
 }
 
 List *

@@ -207,6 +207,23 @@ take_from_lane(JoClaiming *claiming, int lane)
 }
 
 /*
+ * Of a channel with a rate, hand out no more than its bucket has tokens; false
+ * when it has none.
+ */
+static bool
+fill_bucket(JoClaiming *claiming, const JoClaim *newest)
+{
+	JoClaim    *claim = &claiming->claim;
+
+	if (claiming->rate <= 0)
+		return true;
+	claim->has_tokens = true;
+	claim->tokens = jo_rate_tokens(claiming->rate, newest, claim->recorded_at);
+	claiming->max_messages = Min(claiming->max_messages, (int) claim->tokens);
+	return claiming->max_messages > 0;
+}
+
+/*
  * Gather what can be handed out as the claim's snapshot sees it.  Lanes take
  * turns: the one after the last that was served comes first.
  */
@@ -219,6 +236,8 @@ gather(JoClaiming *claiming)
 
 	for (int lane = 0; lane < JO_LANES; lane++)
 		claim->positions[lane] = newest == NULL ? 1 : newest->positions[lane];
+	if (!fill_bucket(claiming, newest))
+		return;
 	if (newest != NULL)
 	{
 		jo_claiming_review(claiming, newest);
@@ -330,6 +349,7 @@ write_claim(JoClaiming *claiming, Interval *lease)
 		claim->attempts = claiming->has_retry ? claiming->attempts : NULL;
 		claim->awaited = claiming->awaited.ids;
 		claim->nawaited = claiming->awaited.count;
+		claim->tokens -= claiming->held.count;
 		jo_claim_append(claim);
 	}
 	if (claiming->withdrawn.count > 0)
@@ -404,6 +424,7 @@ journey_orch_claim(PG_FUNCTION_ARGS)
 	claiming.claim.claimed_by = GetUserId();
 	claiming.max_messages = PG_GETARG_INT32(2);
 	jo_channel_ensure_claimable(claiming.claim.channel);
+	claiming.rate = jo_channel_rate_of(claiming.claim.channel);
 	InitMaterializedSRF(fcinfo, 0);
 	claiming.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	claiming.row_context = AllocSetContextCreate(CurrentMemoryContext,

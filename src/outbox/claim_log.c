@@ -48,6 +48,7 @@ enum
 	CLAIM_CLAIMED_BY,
 	CLAIM_CHANNEL,
 	CLAIM_RELAY,
+	CLAIM_TOKENS,
 	CLAIM_POSITIONS,
 	CLAIM_OPEN_CLAIMS,
 	CLAIM_LANES,
@@ -168,6 +169,9 @@ load_claim(TupleTableSlot *slot)
 	claim->claimed_by = DatumGetObjectId(values[CLAIM_CLAIMED_BY]);
 	claim->channel = TextDatumGetCString(values[CLAIM_CHANNEL]);
 	claim->relay = TextDatumGetCString(values[CLAIM_RELAY]);
+	claim->has_tokens = !slot->tts_isnull[CLAIM_TOKENS];
+	if (claim->has_tokens)
+		claim->tokens = DatumGetFloat8(values[CLAIM_TOKENS]);
 	positions = read_array(values[CLAIM_POSITIONS], sizeof(int64), &count);
 	if (count != JO_LANES)
 		elog(ERROR, "claim " INT64_FORMAT " has %d lanes", claim->claim_id,
@@ -434,6 +438,8 @@ jo_claim_append(const JoClaim *claim)
 	values[CLAIM_CLAIMED_BY] = ObjectIdGetDatum(claim->claimed_by);
 	values[CLAIM_CHANNEL] = CStringGetTextDatum(claim->channel);
 	values[CLAIM_RELAY] = CStringGetTextDatum(claim->relay);
+	isnull[CLAIM_TOKENS] = !claim->has_tokens;
+	values[CLAIM_TOKENS] = Float8GetDatum(claim->tokens);
 	values[CLAIM_POSITIONS] = form_int64_array(claim->positions, JO_LANES);
 	values[CLAIM_OPEN_CLAIMS] = form_int64_array(claim->open_claims,
 												 claim->nopen);

@@ -29,6 +29,7 @@ typedef struct JoLoss
 typedef struct JoClaiming
 {
 	int			max_messages;
+	double		rate;			/* of the channel; 0: no limit */
 	TimestampTz clock;			/* engine clock */
 	Snapshot	snapshot;
 	JoClaim		claim;			/* as it will be appended */

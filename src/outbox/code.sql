@@ -3,16 +3,73 @@
 CREATE OR REPLACE FUNCTION journey_orch.set_channel(
   channel text, address_sql text, kind text DEFAULT 'push', drain text DEFAULT 'claim',
   rate numeric DEFAULT NULL, send_window jsonb DEFAULT NULL, unit_cost numeric DEFAULT NULL,
-  currency text DEFAULT NULL, max_attempts integer DEFAULT 5, retry_after interval DEFAULT '1 minute')
+  currency text DEFAULT NULL, max_attempts integer DEFAULT 5, retry_after interval DEFAULT '1 minute',
+  retry_max interval DEFAULT '1 day', expires_after interval DEFAULT NULL,
+  size_limit integer DEFAULT NULL, consent text DEFAULT 'topic', dispositions text[] DEFAULT NULL)
 RETURNS void
 LANGUAGE C VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'journey_orch_set_channel';
-REVOKE ALL ON FUNCTION journey_orch.set_channel(text, text, text, text, numeric, jsonb, numeric, text, integer, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION journey_orch.set_channel(text, text, text, text, numeric, jsonb, numeric, text, integer, interval)
+REVOKE ALL ON FUNCTION journey_orch.set_channel(text, text, text, text, numeric, jsonb, numeric, text, integer, interval, interval, interval, integer, text, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.set_channel(text, text, text, text, numeric, jsonb, numeric, text, integer, interval, interval, interval, integer, text, text[])
   TO journey_orch_operator;
-COMMENT ON FUNCTION journey_orch.set_channel(text, text, text, text, numeric, jsonb, numeric, text, integer, interval) IS
-  'Declares a channel: where its messages go (address_sql: text, over customer, event, context, journey), how it is drained (claim, stream), and how often a failed message is tried again. The same call twice changes nothing.';
+COMMENT ON FUNCTION journey_orch.set_channel(text, text, text, text, numeric, jsonb, numeric, text, integer, interval, interval, interval, integer, text, text[]) IS
+  'Declares a channel: where its messages go (address_sql: text, over customer, event, context, journey), how it is drained, how fast, how often a failed message is tried again, and what its messages must be like. The same call twice changes nothing.';
+
+/* ---- presets ---- */
+
+/* What add_preset_channel() begins with.  Where a source is named the value is
+   its limit or advice; "own" means that nothing but experience speaks for it. */
+CREATE OR REPLACE VIEW journey_orch.channel_preset AS
+SELECT p.preset, p.kind, 'claim'::text AS drain, p.address_sql, NULL::numeric AS rate,
+       NULL::jsonb AS send_window, NULL::numeric AS unit_cost, NULL::text AS currency,
+       p.max_attempts, p.retry_after, p.retry_max, p.expires_after, p.size_limit,
+       'topic'::text AS consent, p.dispositions, p.source
+  FROM (VALUES
+    ('email', 'push', 'customer.email', 18, '30 minutes'::interval, '8 hours'::interval, NULL::interval, 102400, NULL::text[],
+     'Retry not before 30 minutes, for four to five days: RFC 5321, 4.5.4.1. Size: Gmail clips what is longer than 102 KB.'),
+    ('sms', 'push', 'customer.phone', 6, '1 minute', '1 hour', '1 day', 1600, NULL,
+     'Size: 1,600 characters, ten segments (3GPP TS 23.040, 9.2.3.24.1) and what providers take. Retry and expiry: own.'),
+    ('push', 'push', 'customer.device_token', 6, '10 seconds', '1 hour', '1 day', 4096, NULL,
+     'Size: 4,096 bytes of payload, APNs and FCM alike. First retry after 10 seconds: FCM. Expiry: own.'),
+    ('in_app', 'inbox', '''in_app''', 1, '1 minute', '1 hour', '30 days', 65536, NULL, 'Own.'),
+    ('web', 'inbox', '''web''', 1, '1 minute', '1 hour', '30 days', 65536, NULL, 'Own.'),
+    ('social', 'audience', NULL, 100, '1 minute', '1 day', NULL, NULL, NULL,
+     'Tried for three months, because a customer must leave the audience for certain. Own.'),
+    ('call_centre', 'task', 'customer.phone', 1, '1 minute', '1 hour', '7 days', NULL,
+     '{reached,no_answer,busy,voicemail,call_back,refused,wrong_number}', 'Own.'),
+    ('retail', 'inbox', '''till''', 1, '1 minute', '1 hour', '30 days', 4096, NULL, 'Own.')
+  ) AS p (preset, kind, address_sql, max_attempts, retry_after, retry_max, expires_after, size_limit, dispositions, source);
+REVOKE ALL ON journey_orch.channel_preset FROM PUBLIC;
+GRANT SELECT ON journey_orch.channel_preset TO journey_orch_analyst, journey_orch_operator, journey_orch_author;
+COMMENT ON VIEW journey_orch.channel_preset IS 'One row a preset of add_preset_channel(): values of set_channel(), and why these.';
+COMMENT ON COLUMN journey_orch.channel_preset.preset IS 'Name, and name of the channel unless another is given.';
+COMMENT ON COLUMN journey_orch.channel_preset.kind IS 'push, inbox, audience or task.';
+COMMENT ON COLUMN journey_orch.channel_preset.drain IS 'claim or stream.';
+COMMENT ON COLUMN journey_orch.channel_preset.address_sql IS 'Address, unless another is given; NULL: it must be given.';
+COMMENT ON COLUMN journey_orch.channel_preset.rate IS 'Messages a second: it is what you have agreed with your provider, so no preset has one.';
+COMMENT ON COLUMN journey_orch.channel_preset.send_window IS 'When its messages may go out; none.';
+COMMENT ON COLUMN journey_orch.channel_preset.unit_cost IS 'What one message costs; yours to say.';
+COMMENT ON COLUMN journey_orch.channel_preset.currency IS 'In which currency.';
+COMMENT ON COLUMN journey_orch.channel_preset.max_attempts IS 'Attempts before a message is a dead letter.';
+COMMENT ON COLUMN journey_orch.channel_preset.retry_after IS 'First back-off; doubles.';
+COMMENT ON COLUMN journey_orch.channel_preset.retry_max IS 'Longest back-off.';
+COMMENT ON COLUMN journey_orch.channel_preset.expires_after IS 'How long a message is worth sending when its step does not say.';
+COMMENT ON COLUMN journey_orch.channel_preset.size_limit IS 'Most bytes of subject, body and html together.';
+COMMENT ON COLUMN journey_orch.channel_preset.consent IS 'topic, opt_in or none.';
+COMMENT ON COLUMN journey_orch.channel_preset.dispositions IS 'How a task may end.';
+COMMENT ON COLUMN journey_orch.channel_preset.source IS 'Where the values come from.';
+
+CREATE OR REPLACE FUNCTION journey_orch.add_preset_channel(
+  preset text, address_sql text DEFAULT NULL, channel text DEFAULT NULL, settings jsonb DEFAULT '{}')
+RETURNS void
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_add_preset_channel';
+REVOKE ALL ON FUNCTION journey_orch.add_preset_channel(text, text, text, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.add_preset_channel(text, text, text, jsonb) TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.add_preset_channel(text, text, text, jsonb) IS
+  'set_channel() with the values of a row of view channel_preset; settings, an object by argument name, replaces some of them. Without a name the channel is called as the preset.';
 
 CREATE OR REPLACE FUNCTION journey_orch.grant_channel(channel text, role regrole)
 RETURNS void
@@ -278,7 +335,8 @@ SELECT c.channel,
        pg_catalog.clock_timestamp() - LEAST(fresh.oldest, held.oldest) AS oldest_age,
        c.kind, c.drain,
        newest.recorded_at AS last_claim_at,
-       newest.relay AS last_relay
+       newest.relay AS last_relay,
+       c.rate, c.unit_cost, c.currency
   FROM journey_orch.channel c
   LEFT JOIN LATERAL (SELECT k.claim_id, k.positions, k.open_claims, k.recorded_at, k.relay
                        FROM journey_orch.claim k
@@ -330,6 +388,9 @@ COMMENT ON COLUMN journey_orch.channel_status.kind IS 'push, inbox, audience or 
 COMMENT ON COLUMN journey_orch.channel_status.drain IS 'claim or stream.';
 COMMENT ON COLUMN journey_orch.channel_status.last_claim_at IS 'When a relay was last given something (real clock).';
 COMMENT ON COLUMN journey_orch.channel_status.last_relay IS 'What that relay called itself.';
+COMMENT ON COLUMN journey_orch.channel_status.rate IS 'Most messages handed out a second; NULL: no limit.';
+COMMENT ON COLUMN journey_orch.channel_status.unit_cost IS 'What one message costs.';
+COMMENT ON COLUMN journey_orch.channel_status.currency IS 'In which currency.';
 
 COMMENT ON TABLE journey_orch.outbox IS
   'One row an attempt of a message, ready to be sent; insert-only. The first five columns are those of Debezium''s outbox event router.';

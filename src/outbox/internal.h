@@ -58,6 +58,12 @@ extern bool jo_relay_synchronous_commit;
 
 extern void jo_channel_init(void);
 
+/* Messages a second, as set_channel() was given it. */
+extern double jo_channel_rate(Datum rate);
+
+/* Of the channel; 0: no limit, or no such channel. */
+extern double jo_channel_rate_of(const char *name);
+
 /* Raise 42704 unless there is such a channel. */
 extern void jo_channel_ensure_exists(const char *name);
 
@@ -80,6 +86,15 @@ extern void jo_journey_names_end(void);
 
 /* NULL when there is none. */
 extern const char *jo_journey_name(int32 journey_id);
+
+/* ---- grant.c ---- */
+
+/*
+ * Run a statement of ours as the extension; true when it touched a row.  The
+ * first column of its first row goes to *first, if wanted.
+ */
+extern bool jo_channel_write(const char *statement, int nargs, Oid *types,
+							 Datum *values, const char *nulls, Datum *first);
 
 /* ---- paused.c ---- */
 
@@ -187,6 +202,8 @@ typedef struct JoClaim
 	Oid			claimed_by;
 	char	   *channel;
 	char	   *relay;
+	bool		has_tokens;		/* the channel had a rate then */
+	double		tokens;			/* left in its bucket after the claim */
 	int64		positions[JO_LANES];
 	int			nopen;
 	int64	   *open_claims;
@@ -225,6 +242,16 @@ extern void jo_claim_outcome_append(int64 claim_id, const char *outcome,
 
 /* A new claim_id, durable once "flush" is flushed. */
 extern int64 jo_claim_id_next(JoFlush *flush);
+
+/* ---- rate.c ---- */
+
+/* Tokens in the bucket of a channel, whose newest claim is given, or NULL. */
+extern double jo_rate_tokens(double rate, const JoClaim *newest,
+							 TimestampTz now);
+
+/* When there is one; "now" if there is. */
+extern TimestampTz jo_rate_next(double rate, const JoClaim *newest,
+								TimestampTz now);
 
 /* ---- held.c: the outbox rows of a claim ---- */
 

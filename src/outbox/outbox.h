@@ -21,6 +21,12 @@ typedef struct JoChannel
 	JoError    *error;
 	int			max_attempts;
 	Interval   *retry_after;
+	Interval   *retry_max;
+	Interval   *expires_after;	/* NULL: never */
+	double		rate;			/* messages a second; 0: no limit */
+	int			size_limit;		/* bytes; 0: none */
+	char	   *consent;		/* topic, opt_in, none */
+	char	  **dispositions;	/* ends with NULL; NULL: of no task */
 } JoChannel;
 
 extern void jo_channel_cache_begin(void);

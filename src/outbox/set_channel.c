@@ -1,17 +1,17 @@
 /*
  * outbox/set_channel.c
- *	  set_channel(), grant_channel(), revoke_channel().
+ *	  set_channel(): declares a channel.
  *
- * Each checks everything before it writes anything.  Writers take the name's
+ * It checks everything before it writes anything.  Writers take the name's
  * lock, so that two operators who declare one channel at once are one after
  * the other.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type_d.h"
-#include "executor/spi.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
@@ -22,18 +22,22 @@
 #include "core/errors.h"
 #include "core/expression.h"
 #include "core/leaf.h"
-#include "core/run_as.h"
 #include "outbox/internal.h"
 
 PG_FUNCTION_INFO_V1(journey_orch_set_channel);
-PG_FUNCTION_INFO_V1(journey_orch_grant_channel);
-PG_FUNCTION_INFO_V1(journey_orch_revoke_channel);
 
 /* "journey_orch." and the name must fit into the name of a notification. */
 #define MAX_NAME (NAMEDATALEN - 1 - 13)
 
 /* What one message may cost, in the unit of its currency. */
 #define MAX_UNIT_COST 1000000
+
+/* Messages a second: less than one a day, more than any database hands out. */
+#define MIN_RATE 0.00001
+#define MAX_RATE 1000000
+
+#define MAX_DISPOSITIONS 100
+#define DISPOSITION_BYTES 200
 
 /* Arguments of set_channel(), in order. */
 enum
@@ -47,7 +51,12 @@ enum
 	ARG_UNIT_COST,
 	ARG_CURRENCY,
 	ARG_MAX_ATTEMPTS,
-	ARG_RETRY_AFTER
+	ARG_RETRY_AFTER,
+	ARG_RETRY_MAX,
+	ARG_EXPIRES_AFTER,
+	ARG_SIZE_LIMIT,
+	ARG_CONSENT,
+	ARG_DISPOSITIONS
 };
 
 static void
@@ -67,6 +76,19 @@ ensure_name(const char *name)
 						 MAX_NAME)));
 }
 
+/* The words as a sentence says them. */
+static char *
+list_words(const char *const *words, int n)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&list, "%s\"%s\"",
+						 i == 0 ? "" : i == n - 1 ? " or " : ", ", words[i]);
+	return list.data;
+}
+
 /* Raise 22023 unless the word is one of those listed. */
 static void
 ensure_word(const char *argument, const char *word, const char *const *words,
@@ -78,7 +100,7 @@ ensure_word(const char *argument, const char *word, const char *const *words,
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("%s \"%s\" is not known", argument, jo_clipped(word)),
-			 errhint("Use \"%s\".", words[0])));
+			 errhint("Use %s.", list_words(words, n))));
 }
 
 static void
@@ -92,7 +114,7 @@ refuse_unbuilt(const char *what)
 
 /* True for a number from 0 to "most"; NaN and the infinities are not. */
 static bool
-is_cost(Datum number, int64 most)
+is_within(Datum number, int64 most)
 {
 	return DatumGetBool(DirectFunctionCall2(numeric_ge, number,
 											NumericGetDatum(int64_to_numeric(0)))) &&
@@ -104,16 +126,13 @@ is_cost(Datum number, int64 most)
 static void
 ensure_numbers(FunctionCallInfo fcinfo)
 {
-	if (!PG_ARGISNULL(ARG_RATE))
-	{
-		if (!DatumGetBool(DirectFunctionCall2(numeric_gt,
-											  PG_GETARG_DATUM(ARG_RATE),
-											  NumericGetDatum(int64_to_numeric(0)))))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("rate must be greater than zero")));
-		refuse_unbuilt("the rate of a channel");
-	}
+	if (!PG_ARGISNULL(ARG_RATE) &&
+		(!is_within(PG_GETARG_DATUM(ARG_RATE), MAX_RATE) ||
+		 jo_channel_rate(PG_GETARG_DATUM(ARG_RATE)) < MIN_RATE))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("rate must be between 0.00001 and %d", MAX_RATE),
+				 errhint("It is a number of messages a second; 0.1 is one in ten seconds.")));
 	if (!PG_ARGISNULL(ARG_SEND_WINDOW))
 		refuse_unbuilt("the send window of a channel");
 	if (PG_ARGISNULL(ARG_UNIT_COST) != PG_ARGISNULL(ARG_CURRENCY))
@@ -124,7 +143,7 @@ ensure_numbers(FunctionCallInfo fcinfo)
 	{
 		char	   *currency = text_to_cstring(PG_GETARG_TEXT_PP(ARG_CURRENCY));
 
-		if (!is_cost(PG_GETARG_DATUM(ARG_UNIT_COST), MAX_UNIT_COST))
+		if (!is_within(PG_GETARG_DATUM(ARG_UNIT_COST), MAX_UNIT_COST))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("unit_cost must be between 0 and %d",
@@ -138,27 +157,112 @@ ensure_numbers(FunctionCallInfo fcinfo)
 	}
 }
 
-/* max_attempts and retry_after. */
+static bool
+is_longer(const Interval *left, const Interval *right)
+{
+	return DatumGetBool(DirectFunctionCall2(interval_gt,
+											IntervalPGetDatum(left),
+											IntervalPGetDatum(right)));
+}
+
+/* max_attempts, retry_after and retry_max. */
 static void
-ensure_retries(int max_attempts, Interval *retry_after)
+ensure_retries(int max_attempts, Interval *retry_after, Interval *retry_max)
 {
 	Interval	zero = {0};
-	Interval	longest = {.day = 1};
-	Datum		first = IntervalPGetDatum(retry_after);
+	Interval	longest_first = {.day = 1};
+	Interval	longest = {.day = 30};
 
 	if (max_attempts < 1 || max_attempts > 100)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("max_attempts must be between 1 and 100, not %d",
 						max_attempts)));
-	/* a back-off ends at a day however often it is doubled (message.c) */
-	if (!DatumGetBool(DirectFunctionCall2(interval_gt, first,
-										  IntervalPGetDatum(&zero))) ||
-		!DatumGetBool(DirectFunctionCall2(interval_le, first,
-										  IntervalPGetDatum(&longest))))
+	if (!is_longer(retry_after, &zero) || is_longer(retry_after, &longest_first))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("retry_after must be longer than zero and at most one day")));
+	if (is_longer(retry_after, retry_max) || is_longer(retry_max, &longest))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("retry_max must be at least retry_after and at most 30 days")));
+}
+
+/* expires_after and size_limit: what a message must be like. */
+static void
+ensure_limits(FunctionCallInfo fcinfo)
+{
+	Interval	zero = {0};
+	Interval	longest = {.month = 120};
+
+	if (!PG_ARGISNULL(ARG_EXPIRES_AFTER) &&
+		(!is_longer(PG_GETARG_INTERVAL_P(ARG_EXPIRES_AFTER), &zero) ||
+		 is_longer(PG_GETARG_INTERVAL_P(ARG_EXPIRES_AFTER), &longest)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("expires_after must be longer than zero and at most ten years")));
+	if (!PG_ARGISNULL(ARG_SIZE_LIMIT) && PG_GETARG_INT32(ARG_SIZE_LIMIT) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("size_limit must be at least 1, not %d",
+						PG_GETARG_INT32(ARG_SIZE_LIMIT)),
+				 errhint("It is a number of bytes; leave it out for no limit.")));
+}
+
+/* A channel of tasks, and no other, says how they may end. */
+static void
+ensure_dispositions(FunctionCallInfo fcinfo, const char *kind)
+{
+	Datum	   *elements;
+	bool	   *isnull;
+	int			n = 0;
+
+	if (!PG_ARGISNULL(ARG_DISPOSITIONS))
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(ARG_DISPOSITIONS), TEXTOID, -1,
+						  false, TYPALIGN_INT, &elements, &isnull, &n);
+	if ((strcmp(kind, "task") == 0) != (n > 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 n > 0 ? errmsg("a channel of kind \"%s\" has no dispositions",
+								kind) :
+				 errmsg("a channel of kind \"task\" needs dispositions"),
+				 errhint("dispositions are the words that complete_task() may be given.")));
+	if (n > MAX_DISPOSITIONS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a channel may have at most %d dispositions",
+						MAX_DISPOSITIONS)));
+	for (int i = 0; i < n; i++)
+	{
+		Size		bytes;
+
+		if (isnull[i])
+			jo_relay_null_element("dispositions", i + 1);
+		bytes = VARSIZE_ANY_EXHDR(DatumGetPointer(elements[i]));
+		if (bytes == 0 || bytes > DISPOSITION_BYTES)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("element %d of \"%s\" must have 1 to %d bytes",
+							i + 1, "dispositions", DISPOSITION_BYTES)));
+	}
+}
+
+/* kind and drain. */
+static void
+ensure_kind(const char *kind, const char *drain)
+{
+	static const char *const kinds[] = {"push", "inbox", "audience", "task"};
+	static const char *const drains[] = {"claim", "stream"};
+
+	ensure_word("kind", kind, kinds, lengthof(kinds));
+	ensure_word("drain", drain, drains, lengthof(drains));
+	if (strcmp(kind, "push") != 0)
+		refuse_unbuilt(psprintf("a channel of kind \"%s\"", kind));
+	if (strcmp(drain, "stream") == 0 && strcmp(kind, "push") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a channel of kind \"%s\" cannot be drained as a stream",
+						kind)));
 }
 
 /* Raises JO002 with the position when the address does not compile. */
@@ -178,8 +282,7 @@ ensure_address(const char *address_sql)
 static void
 ensure_set_channel_arguments(FunctionCallInfo fcinfo)
 {
-	static const char *const kinds[] = {"push", "inbox", "audience", "task"};
-	static const char *const drains[] = {"claim", "stream"};
+	static const char *const consents[] = {"topic", "opt_in", "none"};
 	static const struct
 	{
 		int			argument;
@@ -188,6 +291,7 @@ ensure_set_channel_arguments(FunctionCallInfo fcinfo)
 		{ARG_CHANNEL, "channel"}, {ARG_ADDRESS_SQL, "address_sql"},
 		{ARG_KIND, "kind"}, {ARG_DRAIN, "drain"},
 		{ARG_MAX_ATTEMPTS, "max_attempts"}, {ARG_RETRY_AFTER, "retry_after"},
+		{ARG_RETRY_MAX, "retry_max"}, {ARG_CONSENT, "consent"},
 	};
 	char	   *kind;
 
@@ -196,68 +300,63 @@ ensure_set_channel_arguments(FunctionCallInfo fcinfo)
 			jo_relay_null("set_channel", required[i].name);
 	ensure_name(text_to_cstring(PG_GETARG_TEXT_PP(ARG_CHANNEL)));
 	kind = text_to_cstring(PG_GETARG_TEXT_PP(ARG_KIND));
-	ensure_word("kind", kind, kinds, lengthof(kinds));
-	if (strcmp(kind, "push") != 0)
-		refuse_unbuilt(psprintf("a channel of kind \"%s\"", kind));
-	ensure_word("drain", text_to_cstring(PG_GETARG_TEXT_PP(ARG_DRAIN)), drains,
-				lengthof(drains));
+	ensure_kind(kind, text_to_cstring(PG_GETARG_TEXT_PP(ARG_DRAIN)));
 	ensure_numbers(fcinfo);
 	ensure_retries(PG_GETARG_INT32(ARG_MAX_ATTEMPTS),
-				   PG_GETARG_INTERVAL_P(ARG_RETRY_AFTER));
+				   PG_GETARG_INTERVAL_P(ARG_RETRY_AFTER),
+				   PG_GETARG_INTERVAL_P(ARG_RETRY_MAX));
+	ensure_limits(fcinfo);
+	ensure_word("consent", text_to_cstring(PG_GETARG_TEXT_PP(ARG_CONSENT)),
+				consents, lengthof(consents));
+	ensure_dispositions(fcinfo, kind);
 	ensure_address(text_to_cstring(PG_GETARG_TEXT_PP(ARG_ADDRESS_SQL)));
 }
 
+/* The columns that the arguments give, in the order of stored[] below. */
+#define COLUMNS \
+	"kind, drain, address_sql, owner, rate, unit_cost, currency, max_attempts," \
+	" retry_after, retry_max, expires_after, size_limit, consent, dispositions"
+#define EXCLUDED \
+	"excluded.kind, excluded.drain, excluded.address_sql, excluded.owner," \
+	" excluded.rate, excluded.unit_cost, excluded.currency," \
+	" excluded.max_attempts, excluded.retry_after, excluded.retry_max," \
+	" excluded.expires_after, excluded.size_limit, excluded.consent," \
+	" excluded.dispositions"
+#define PRESENT \
+	"c.kind, c.drain, c.address_sql, c.owner, c.rate, c.unit_cost, c.currency," \
+	" c.max_attempts, c.retry_after, c.retry_max, c.expires_after, c.size_limit," \
+	" c.consent, c.dispositions"
 #define STORE_CHANNEL \
-	"INSERT INTO journey_orch.channel AS c (channel, kind, drain, address_sql," \
-	" owner, unit_cost, currency, max_attempts, retry_after, changed_at)" \
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, pg_catalog.clock_timestamp())" \
-	" ON CONFLICT (channel) DO UPDATE SET kind = excluded.kind," \
-	" drain = excluded.drain, address_sql = excluded.address_sql," \
-	" owner = excluded.owner, unit_cost = excluded.unit_cost," \
-	" currency = excluded.currency, max_attempts = excluded.max_attempts," \
-	" retry_after = excluded.retry_after, changed_at = excluded.changed_at" \
-	" WHERE (c.kind, c.drain, c.address_sql, c.owner, c.unit_cost, c.currency," \
-	" c.max_attempts, c.retry_after) IS DISTINCT FROM (excluded.kind," \
-	" excluded.drain, excluded.address_sql, excluded.owner, excluded.unit_cost," \
-	" excluded.currency, excluded.max_attempts, excluded.retry_after)" \
+	"INSERT INTO journey_orch.channel AS c (channel, " COLUMNS ", changed_at)" \
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15," \
+	" pg_catalog.clock_timestamp())" \
+	" ON CONFLICT (channel) DO UPDATE SET (" COLUMNS ", changed_at)" \
+	" = (" EXCLUDED ", excluded.changed_at)" \
+	" WHERE (" PRESENT ") IS DISTINCT FROM (" EXCLUDED ")" \
 	" RETURNING c.xmax = 0"
 
-/* Run a statement of ours as the extension; true when it touched a row.  The
- * first column of its last row goes to *first, if wanted. */
-static bool
-execute(const char *statement, int nargs, Oid *types, Datum *values,
-		const char *nulls, Datum *first)
-{
-	JoRunAs		saved;
-	bool		touched;
-	bool		isnull;
-
-	jo_run_as_extension(&saved);
-	SPI_connect();
-	if (SPI_execute_with_args(statement, nargs, types, values, nulls, false,
-							  0) < 0)
-		elog(ERROR, "could not write the tables of room outbox");
-	touched = SPI_processed > 0;
-	if (touched && first != NULL)
-		*first = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
-							   &isnull);
-	SPI_finish();
-	jo_run_as_end(&saved);
-	return touched;
-}
-
 /* set_channel(channel, address_sql, kind, drain, rate, send_window, unit_cost,
- * currency, max_attempts, retry_after) */
+ * currency, max_attempts, retry_after, retry_max, expires_after, size_limit,
+ * consent, dispositions) */
 Datum
 journey_orch_set_channel(PG_FUNCTION_ARGS)
 {
-	static const int from[] = {ARG_CHANNEL, ARG_KIND, ARG_DRAIN,
-		ARG_ADDRESS_SQL, -1, ARG_UNIT_COST, ARG_CURRENCY, ARG_MAX_ATTEMPTS,
-	ARG_RETRY_AFTER};
-	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, REGROLEOID,
-	NUMERICOID, TEXTOID, INT4OID, INTERVALOID};
-	Datum		values[lengthof(from)];
-	char		nulls[lengthof(from) + 1] = {0};
+	static const struct
+	{
+		int			argument;	/* -1: the owner */
+		Oid			type;
+	}			stored[] = {
+		{ARG_CHANNEL, TEXTOID}, {ARG_KIND, TEXTOID}, {ARG_DRAIN, TEXTOID},
+		{ARG_ADDRESS_SQL, TEXTOID}, {-1, REGROLEOID}, {ARG_RATE, NUMERICOID},
+		{ARG_UNIT_COST, NUMERICOID}, {ARG_CURRENCY, TEXTOID},
+		{ARG_MAX_ATTEMPTS, INT4OID}, {ARG_RETRY_AFTER, INTERVALOID},
+		{ARG_RETRY_MAX, INTERVALOID}, {ARG_EXPIRES_AFTER, INTERVALOID},
+		{ARG_SIZE_LIMIT, INT4OID}, {ARG_CONSENT, TEXTOID},
+		{ARG_DISPOSITIONS, TEXTARRAYOID},
+	};
+	Oid			types[lengthof(stored)];
+	Datum		values[lengthof(stored)];
+	char		nulls[lengthof(stored) + 1] = {0};
 	char	   *name;
 	Datum		is_new;
 
@@ -265,87 +364,25 @@ journey_orch_set_channel(PG_FUNCTION_ARGS)
 	name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_CHANNEL));
 	jo_leaf_ensure();
 	jo_lock(JO_LOCK_NAME, jo_lock_key(psprintf("channel %s", name)));
-	for (int i = 0; i < lengthof(from); i++)
+	for (int i = 0; i < lengthof(stored); i++)
 	{
-		nulls[i] = from[i] >= 0 && PG_ARGISNULL(from[i]) ? 'n' : ' ';
-		if (from[i] < 0)
+		int			argument = stored[i].argument;
+
+		types[i] = stored[i].type;
+		nulls[i] = argument >= 0 && PG_ARGISNULL(argument) ? 'n' : ' ';
+		if (argument < 0)
 			values[i] = ObjectIdGetDatum(GetUserId());
 		else
-			values[i] = PG_ARGISNULL(from[i]) ? (Datum) 0 :
-				PG_GETARG_DATUM(from[i]);
+			values[i] = PG_ARGISNULL(argument) ? (Datum) 0 :
+				PG_GETARG_DATUM(argument);
 	}
-	if (execute(STORE_CHANNEL, lengthof(from), types, values, nulls, &is_new))
+	if (jo_channel_write(STORE_CHANNEL, lengthof(stored), types, values, nulls,
+						 &is_new))
 	{
 		jo_definition_changed("channel");
 		if (!DatumGetBool(is_new))
 			ereport(NOTICE,
 					(errmsg("channel \"%s\" was replaced", name)));
 	}
-	PG_RETURN_VOID();
-}
-
-/* Arguments of grant_channel() and revoke_channel(). */
-static void
-ensure_grant_arguments(FunctionCallInfo fcinfo, const char *function)
-{
-	if (PG_ARGISNULL(0))
-		jo_relay_null(function, "channel");
-	if (PG_ARGISNULL(1))
-		jo_relay_null(function, "role");
-	jo_channel_ensure_exists(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-}
-
-/* Write or delete a grant; true when something changed. */
-static bool
-change_grant(FunctionCallInfo fcinfo, const char *statement)
-{
-	Oid			types[] = {TEXTOID, REGROLEOID};
-	Datum		values[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
-
-	if (!execute(statement, 2, types, values, NULL, NULL))
-		return false;
-	jo_definition_changed("channel_grant");
-	return true;
-}
-
-/* grant_channel(channel, role) */
-Datum
-journey_orch_grant_channel(PG_FUNCTION_ARGS)
-{
-	Oid			role;
-	char	   *role_name;
-	Oid			relays = get_role_oid("journey_orch_relay", true);
-
-	ensure_grant_arguments(fcinfo, "grant_channel");
-	role = PG_GETARG_OID(1);
-	role_name = GetUserNameFromId(role, true);
-	if (role_name == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role with OID %u does not exist", role)));
-	(void) change_grant(fcinfo,
-						"INSERT INTO journey_orch.channel_grant (channel, role)"
-						" VALUES ($1, $2) ON CONFLICT DO NOTHING");
-	if (OidIsValid(relays) && !has_privs_of_role(role, relays))
-		ereport(NOTICE,
-				(errmsg("role \"%s\" is not a member of journey_orch_relay",
-						role_name),
-				 errdetail("It cannot call journey_orch.claim() yet."),
-				 errhint("GRANT journey_orch_relay TO %s.",
-						 quote_identifier(role_name))));
-	PG_RETURN_VOID();
-}
-
-/* revoke_channel(channel, role); a role that is gone may be given by OID */
-Datum
-journey_orch_revoke_channel(PG_FUNCTION_ARGS)
-{
-	ensure_grant_arguments(fcinfo, "revoke_channel");
-	if (!change_grant(fcinfo,
-					  "DELETE FROM journey_orch.channel_grant"
-					  " WHERE channel = $1 AND role = $2"))
-		ereport(NOTICE,
-				(errmsg("the role had no grant on channel \"%s\"",
-						text_to_cstring(PG_GETARG_TEXT_PP(0)))));
 	PG_RETURN_VOID();
 }

@@ -13,12 +13,17 @@ CREATE TABLE journey_orch.channel
   currency    text,
   max_attempts integer NOT NULL,             -- transient failures, then dead letter
   retry_after interval NOT NULL,             -- first back-off; doubles
-  settings    jsonb NOT NULL DEFAULT '{}',   -- what later gates need
+  retry_max   interval NOT NULL,             -- up to this
+  expires_after interval,                    -- of messages whose step says nothing
+  size_limit  integer,                       -- bytes of subject, body and html
+  consent     text NOT NULL,                 -- what a message needs, beside its topic
+  dispositions text[],                       -- how a task may end
   changed_at  timestamptz NOT NULL,
   CONSTRAINT channel_pkey PRIMARY KEY (channel),
   CONSTRAINT channel_kind CHECK (kind IN ('push', 'inbox', 'audience', 'task')),
   CONSTRAINT channel_drain CHECK (drain IN ('claim', 'stream')),
-  CONSTRAINT channel_max_attempts CHECK (max_attempts BETWEEN 1 AND 100)
+  CONSTRAINT channel_max_attempts CHECK (max_attempts BETWEEN 1 AND 100),
+  CONSTRAINT channel_consent CHECK (consent IN ('topic', 'opt_in', 'none'))
 );
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.channel', '');
 
@@ -118,6 +123,7 @@ CREATE TABLE journey_orch.claim
   claimed_by  regrole NOT NULL,
   channel     text COLLATE "C" NOT NULL,
   relay       text NOT NULL,                 -- what the relay calls itself
+  tokens      double precision,              -- left in the channel's bucket after it; NULL: no rate
   positions   bigint[] NOT NULL,             -- by lane: the next position to hand out
   open_claims bigint[] NOT NULL,             -- earlier claims that still held messages then
   lanes       smallint[] NOT NULL,           -- the ranges that what it holds lies in:

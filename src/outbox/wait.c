@@ -44,8 +44,8 @@ PG_FUNCTION_INFO_V1(journey_orch_wait_for_messages);
 typedef struct Outlook
 {
 	bool		is_stale;		/* a message waits for a pending event */
-	TimestampTz lease_until;	/* the first lease to run out; JO_NO_TIME:
-								 * none */
+	TimestampTz again_at;		/* the first lease to run out, or token to
+								 * come; JO_NO_TIME: none */
 } Outlook;
 
 /* May claim() hand out the attempt, as far as pending events are concerned? */
@@ -82,6 +82,13 @@ has_new(const char *channel, int lane, int64 position, Snapshot snapshot,
 	return found;
 }
 
+static void
+look_again_at(Outlook *outlook, TimestampTz at)
+{
+	if (outlook->again_at == JO_NO_TIME || at < outlook->again_at)
+		outlook->again_at = at;
+}
+
 /* Does an earlier claim hold messages although its lease ran out? */
 static bool
 has_run_out(int64 claim_id, TimestampTz now, Snapshot snapshot,
@@ -96,8 +103,7 @@ has_run_out(int64 claim_id, TimestampTz now, Snapshot snapshot,
 		return false;
 	if (claim->lease_until <= now)
 		return true;
-	if (outlook->lease_until == JO_NO_TIME || claim->lease_until < outlook->lease_until)
-		outlook->lease_until = claim->lease_until;
+	look_again_at(outlook, claim->lease_until);
 	return false;
 }
 
@@ -106,7 +112,16 @@ has_work(const char *channel, Snapshot snapshot, Outlook *outlook)
 {
 	JoClaim    *newest = jo_claim_newest(channel, snapshot);
 	TimestampTz now = GetCurrentTimestamp();
+	double		rate = jo_channel_rate_of(channel);
+	TimestampTz token_at = now;
 
+	if (rate > 0)
+		token_at = jo_rate_next(rate, newest, now);
+	if (token_at > now)
+	{
+		look_again_at(outlook, token_at);
+		return false;
+	}
 	if (newest != NULL)
 	{
 		if (has_run_out(newest->claim_id, now, snapshot, outlook))
@@ -133,7 +148,7 @@ look(char **channels, int n, Datum *ready, Outlook *outlook)
 	int			count = 0;
 
 	outlook->is_stale = false;
-	outlook->lease_until = JO_NO_TIME;
+	outlook->again_at = JO_NO_TIME;
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -154,9 +169,9 @@ nap_length(const Outlook *outlook, TimestampTz deadline, int looks)
 	nap = Min(nap, jo_max_poll);
 	if (outlook->is_stale)
 		nap = Min(nap, STALE_POLL_MS);
-	if (outlook->lease_until != JO_NO_TIME)
+	if (outlook->again_at != JO_NO_TIME)
 		nap = Min(nap, TimestampDifferenceMilliseconds(now,
-													   outlook->lease_until));
+													   outlook->again_at));
 	if (!jo_bell_exists())
 		nap = Min(nap, Min(BLIND_POLL_MIN_MS << Min(looks, 10),
 						   BLIND_POLL_MAX_MS));

@@ -58,6 +58,8 @@ typedef struct JoGateQuestion
 	const char *customer_id;
 	const char *channel;
 	const char *channel_kind;	/* push, inbox, audience, task */
+	const char *channel_consent;	/* topic: as its topic says; opt_in:
+									 * whatever that says; none */
 	const char *address;		/* or NULL */
 	const char *topic;			/* or NULL */
 	const char *journey;		/* or NULL: of no journey */

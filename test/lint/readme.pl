@@ -1,7 +1,8 @@
 #!/usr/bin/perl
-# test/lint/readme.pl: the examples of README.md, docs/sql-reference.md and
-# docs/templates.md are run by the regress tests: every "sql" block stands word
-# for word in sql/readme.sql, sql/reference.sql or sql/templates.sql, every
+# test/lint/readme.pl: the examples of README.md, docs/sql-reference.md,
+# docs/templates.md and docs/channels.md are run by the regress tests: every
+# "sql" block stands word for word in sql/readme.sql, reference.sql,
+# templates.sql or channel.sql, every
 # "text" block after one in the expected output; and every function of the
 # reference has one.
 #
@@ -14,7 +15,7 @@ sub slurp { local (@ARGV, $/) = @_; my $text = <>; return $text // '' }
 
 my $bad = 0;
 my %pair = ('README.md' => 'readme', 'docs/sql-reference.md' => 'reference',
-	'docs/templates.md' => 'templates');
+	'docs/templates.md' => 'templates', 'docs/channels.md' => 'channel');
 for my $document (sort keys %pair)
 {
 	next unless -f $document;
