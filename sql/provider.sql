@@ -22,7 +22,7 @@ RETURNS uuid LANGUAGE sql AS $$
   INSERT INTO journey_orch.outbox
   SELECT (lpad(to_hex(position), 12, '0') || '8' || to_hex(lane) || substr(md5(customer), 15, 18))::uuid,
          channel, customer, 'welcome', '{"body": "Hello"}', position, md5('run of ' || customer)::uuid, NULL,
-         now(), now(), expires_at, 1, 1, 1, 1, lane, 0, 5, false, 'hello', 'service', NULL
+         now(), now(), expires_at, 1, 1, 1, 1, lane, 0, 5, false, 'hello', 'service', NULL, 0
     FROM p RETURNING id
 $$;
 CREATE FUNCTION message(customer text) RETURNS uuid LANGUAGE sql SECURITY DEFINER AS

@@ -110,6 +110,8 @@ SELECT count(*) FROM journey_orch.report_provider('email', 'p-4711', 'delivered'
 SELECT journey_orch.report_many(jsonb_build_array(
   jsonb_build_object('message_id', :'message_id', 'status', 'clicked', 'at', '2026-03-02T09:05:00Z')));
 
+SELECT journey_orch.set_machine_agent('our_office', network => '192.0.2.0/24', source => 'our own network', checked_on => '2026-03-01');
+
 CALL journey_orch.wait_for_messages('{email}', timeout => '0');
 
 CALL journey_orch.run();

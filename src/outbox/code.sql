@@ -187,6 +187,72 @@ GRANT EXECUTE ON PROCEDURE journey_orch.wait_for_messages(text[], interval, text
 COMMENT ON PROCEDURE journey_orch.wait_for_messages(text[], interval, text[]) IS
   'Sleeps, without a snapshot, until one of the channels has work or the time is over; ready names those that have. Not inside a transaction block.';
 
+/* ---- opens and clicks of machines ---- */
+
+CREATE OR REPLACE FUNCTION journey_orch.set_machine_agent(
+  agent text, user_agent text DEFAULT NULL, network cidr DEFAULT NULL, within interval DEFAULT NULL,
+  links integer DEFAULT NULL, statuses text[] DEFAULT '{opened,clicked}', is_machine boolean DEFAULT true,
+  is_active boolean DEFAULT true, source text DEFAULT NULL, checked_on date DEFAULT NULL)
+RETURNS text
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_set_machine_agent';
+REVOKE ALL ON FUNCTION journey_orch.set_machine_agent(text, text, cidr, interval, integer, text[], boolean, boolean, text, date) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.set_machine_agent(text, text, cidr, interval, integer, text[], boolean, boolean, text, date)
+  TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.set_machine_agent(text, text, cidr, interval, integer, text[], boolean, boolean, text, date) IS
+  'Declares how opens and clicks of a machine are known: by user agent, network, time after sending, links at once. Returns created, replaced, removed or unchanged.';
+
+/* What is shipped.  A rule of an operator with the same name takes its place. */
+CREATE OR REPLACE VIEW journey_orch._shipped_machine_agent AS
+SELECT v.agent, v.is_machine, v.statuses::text[] AS statuses, v.user_agent, v.network::cidr AS network,
+       v.within::interval AS within, v.links::integer AS links, v.source, DATE '2026-11-23' AS checked_on
+  FROM (VALUES
+    ('all_links_at_once', true, '{clicked}', NULL, NULL, '1 second', 3,
+     'autoemails.com/help/agent/mark-bot-unsubscribe: three links in less than two seconds'),
+    ('apple_mail_privacy', true, '{opened}', '^Mozilla/5\.0$', NULL, NULL, NULL,
+     'twilio.com/en-us/blog/apple-machine-open-indicator (2021-10-13): anonymous opens; that the user agent is bare is unreviewed'),
+    ('gmail_image_proxy', false, '{opened}', 'GoogleImageProxy', NULL, NULL, NULL,
+     'scientiamobile.com/what-is-google-image-proxy (2018-11): fetches when the person opens'),
+    ('gmail_prefetch', true, '{opened}', 'Chrome/42\.0\.2311\.135 .*Edge/12\.246 Mozilla/5\.0$', NULL, NULL, NULL,
+     'bird.com/blog/gmail-prefetching-images (2022-01-25)'),
+    ('link_preview', true, '{opened,clicked}', '(facebookexternalhit|twitterbot|linkedinbot|slackbot|telegrambot|discordbot|whatsapp)', NULL, NULL, NULL,
+     'the names that these services give themselves; unreviewed'),
+    ('link_scanner', true, '{opened,clicked}', '(barracuda|proofpoint|mimecast|ciscosecureemail)', NULL, NULL, NULL,
+     'check.live-direct-marketing.online/blog/bot-clicks-security-scanners-detect; unreviewed'),
+    ('program', true, '{opened,clicked}', '^(curl|wget|python-|go-http-client|libwww-perl|java)/?', NULL, NULL, NULL,
+     'the names that these programs give themselves'),
+    ('too_soon', true, '{opened,clicked}', NULL, NULL, '2 seconds', NULL,
+     'support.sendgrid.com/hc/en-us/articles/4416801410459: clicks at the time of delivery; the two seconds are ours')
+  ) AS v (agent, is_machine, statuses, user_agent, network, within, links, source);
+COMMENT ON VIEW journey_orch._shipped_machine_agent IS
+  'Private: rules about machines that come with the extension.';
+
+CREATE OR REPLACE VIEW journey_orch.machine_agent AS
+SELECT r.agent, r.is_active, r.is_machine, r.statuses, r.user_agent, r.network, r.within, r.links,
+       r.source, r.checked_on, false AS is_shipped
+  FROM journey_orch.machine_rule r
+UNION ALL
+SELECT s.agent, true, s.is_machine, s.statuses, s.user_agent, s.network, s.within, s.links,
+       s.source, s.checked_on, true
+  FROM journey_orch._shipped_machine_agent s
+ WHERE NOT EXISTS (SELECT FROM journey_orch.machine_rule r WHERE r.agent = s.agent);
+REVOKE ALL ON journey_orch.machine_agent FROM PUBLIC;
+GRANT SELECT ON journey_orch.machine_agent TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON VIEW journey_orch.machine_agent IS
+  'One row a rule by which opens and clicks of machines are known. Rules that say "a person" come first, then by name; the first that fits decides.';
+COMMENT ON COLUMN journey_orch.machine_agent.agent IS 'Name of the rule; reports that it decided about carry it.';
+COMMENT ON COLUMN journey_orch.machine_agent.is_active IS 'False: a rule that was switched off.';
+COMMENT ON COLUMN journey_orch.machine_agent.is_machine IS 'What it says of a report that fits: a machine, or (false) a person.';
+COMMENT ON COLUMN journey_orch.machine_agent.statuses IS 'Statuses of the reports that it looks at.';
+COMMENT ON COLUMN journey_orch.machine_agent.user_agent IS 'Regular expression that detail.user_agent matches, cases alike; NULL: any.';
+COMMENT ON COLUMN journey_orch.machine_agent.network IS 'Network that detail.ip lies in; NULL: any.';
+COMMENT ON COLUMN journey_orch.machine_agent.within IS 'At most so long after the message was delivered or acknowledged; with links: after each other.';
+COMMENT ON COLUMN journey_orch.machine_agent.links IS 'At least so many different links (detail.url) of the message were reported within that time.';
+COMMENT ON COLUMN journey_orch.machine_agent.source IS 'Where the rule is from.';
+COMMENT ON COLUMN journey_orch.machine_agent.checked_on IS 'When somebody looked there last.';
+COMMENT ON COLUMN journey_orch.machine_agent.is_shipped IS 'It came with the extension, and no operator has changed it.';
+
 /* ---- views ---- */
 
 /* The columns that the views below derive a message's state from: every
@@ -398,6 +464,7 @@ COMMENT ON TABLE journey_orch.withdrawal IS 'Messages of a run that must not be 
 COMMENT ON TABLE journey_orch.claim IS 'One row a lease of a relay; the newest of a channel is its cursor. Insert-only.';
 COMMENT ON TABLE journey_orch.claim_outcome IS 'What became of messages of a claim. Insert-only.';
 COMMENT ON TABLE journey_orch.delivery IS 'One row a report on a message. Insert-only.';
+COMMENT ON TABLE journey_orch.machine_rule IS 'Operators'' own rules about machines. Read view machine_agent instead.';
 COMMENT ON TABLE journey_orch.receipt IS 'What providers said when they took messages: their own ids, and costs. Insert-only.';
 COMMENT ON TABLE journey_orch.early_report IS 'Reports by a provider''s id that wait for the ack which brings it.';
 COMMENT ON TABLE journey_orch.message IS 'Messages that wait for a retry, whose run waits for them, or that were given up.';

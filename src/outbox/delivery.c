@@ -13,6 +13,7 @@
 #include "utils/rel.h"
 
 #include "core/append.h"
+#include "core/clock.h"
 #include "core/leaf.h"
 #include "outbox/reporting.h"
 
@@ -29,6 +30,8 @@ enum
 	DELIVERY_DETAIL,
 	DELIVERY_AMOUNT,
 	DELIVERY_CURRENCY,
+	DELIVERY_IS_MACHINE,
+	DELIVERY_MACHINE_AGENT,
 	DELIVERY_COLUMNS
 };
 
@@ -109,6 +112,53 @@ jo_delivery_find(const JoReport *report, Snapshot snapshot)
 	return event_id;
 }
 
+TimestampTz
+jo_delivery_sent_at(const pg_uuid_t *message_id, Snapshot snapshot)
+{
+	TimestampTz sent_at = JO_NO_TIME;
+	DeliveryScan delivery;
+
+	begin_scan(&delivery, message_id, snapshot);
+	while (next_row(&delivery))
+	{
+		TimestampTz at;
+
+		if (!has_status(&delivery, "delivered"))
+			continue;
+		at = DatumGetTimestampTz(delivery.slot->tts_values[DELIVERY_AT]);
+		if (sent_at == JO_NO_TIME || at < sent_at)
+			sent_at = at;
+	}
+	end_scan(&delivery);
+	return sent_at != JO_NO_TIME ? sent_at :
+		jo_receipt_at(message_id, snapshot);
+}
+
+List *
+jo_delivery_links(const JoReport *report, int64 within, Snapshot snapshot)
+{
+	List	   *links = NIL;
+	DeliveryScan delivery;
+
+	begin_scan(&delivery, &report->message_id, snapshot);
+	while (next_row(&delivery))
+	{
+		Datum	   *values = delivery.slot->tts_values;
+		JoReport	other = {{{0}}};
+		char	   *link;
+
+		if (!has_status(&delivery, report->status) ||
+			Abs(DatumGetTimestampTz(values[DELIVERY_AT]) - report->at) > within)
+			continue;
+		other.detail = DatumGetJsonbP(values[DELIVERY_DETAIL]);
+		link = jo_report_string(&other, "url");
+		if (link != NULL)
+			links = lappend(links, link);
+	}
+	end_scan(&delivery);
+	return links;
+}
+
 void
 jo_delivery_append(const JoReport *report, TupleTableSlot *message,
 				   int64 event_id)
@@ -131,6 +181,10 @@ jo_delivery_append(const JoReport *report, TupleTableSlot *message,
 		values[DELIVERY_AMOUNT] = NumericGetDatum(report->amount);
 		values[DELIVERY_CURRENCY] = CStringGetTextDatum(report->currency);
 	}
+	values[DELIVERY_IS_MACHINE] = BoolGetDatum(report->is_machine);
+	isnull[DELIVERY_MACHINE_AGENT] = report->agent == NULL;
+	if (report->agent != NULL)
+		values[DELIVERY_MACHINE_AGENT] = CStringGetTextDatum(report->agent);
 	jo_append_row(append, values, isnull);
 	jo_append_end(append);
 	CommandCounterIncrement();

@@ -288,11 +288,6 @@ extern void jo_message_event(JoEvent *event, const char *status,
 /* {"error", "permanent"}: the detail of an outcome. */
 extern Jsonb *jo_failure_detail(const char *error, bool is_permanent);
 
-/* message.<status> with a report's time and detail. */
-extern void jo_report_event(JoEvent *event, const char *status,
-							TupleTableSlot *slot, TimestampTz at,
-							Jsonb *detail);
-
 /* ---- bell.c ---- */
 
 extern void jo_bell_init(void);

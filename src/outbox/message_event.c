@@ -14,7 +14,7 @@
 #include "utils/json.h"
 #include "utils/numeric.h"
 
-#include "outbox/internal.h"
+#include "outbox/reporting.h"
 
 static void
 push_key(JsonbParseState **state, const char *name)
@@ -215,18 +215,18 @@ jo_message_event(JoEvent *event, const char *status, TupleTableSlot *slot,
 }
 
 void
-jo_report_event(JoEvent *event, const char *status, TupleTableSlot *slot,
-				TimestampTz at, Jsonb *detail)
+jo_report_event(JoEvent *event, const JoReport *report, TupleTableSlot *slot)
 {
 	JsonbParseState *state = NULL;
 
-	begin_event(event, status, slot);
+	begin_event(event, report->status, slot);
 	event->has_occurred_at = true;
-	event->occurred_at = at;
+	event->occurred_at = report->at;
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_message(&state, slot);
-	push_string(&state, "status", status);
-	push_jsonb(&state, "detail", detail);
+	push_string(&state, "status", report->status);
+	push_bool(&state, "is_machine", report->is_machine);
+	push_jsonb(&state, "detail", report->detail);
 	event->payload =
 		JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }

@@ -65,4 +65,5 @@ jo_outbox_init(void)
 	jo_paused_init();
 	jo_bell_init();
 	jo_receipt_init();
+	jo_machine_init();
 }

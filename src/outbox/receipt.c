@@ -190,6 +190,33 @@ jo_receipt_find(const char *channel, const char *provider_id,
 	return n;
 }
 
+TimestampTz
+jo_receipt_at(const pg_uuid_t *message_id, Snapshot snapshot)
+{
+	Relation	relation = table_open(jo_relation_oid("receipt"),
+									  AccessShareLock);
+	Relation	index = index_open(jo_relation_oid("receipt_message_id"),
+								   AccessShareLock);
+	IndexScanDesc scan = index_beginscan(relation, index, snapshot, 1, 0);
+	TupleTableSlot *slot = table_slot_create(relation, NULL);
+	TimestampTz at = JO_NO_TIME;
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ,
+				UUIDPGetDatum(message_id));
+	index_rescan(scan, &key, 1, NULL, 0);
+	if (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		slot_getallattrs(slot);
+		at = DatumGetTimestampTz(slot->tts_values[RECEIPT_AT]);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	index_endscan(scan);
+	index_close(index, AccessShareLock);
+	table_close(relation, AccessShareLock);
+	return at;
+}
+
 /* ---- reports that come before the ack ---- */
 
 void

@@ -210,8 +210,8 @@ jo_report_record(JoReport *report, bool must_exist, bool checks_grant)
 
 		if (!report->has_at)
 			report->at = jo_clock_now();
-		jo_report_event(&event, report->status, message, report->at,
-						report->detail);
+		jo_machine_judge(report, snapshot);
+		jo_report_event(&event, report, message);
 		jo_event_append(&event, 1);
 		event_id = event.seq;
 		jo_delivery_append(report, message, event_id);
@@ -228,6 +228,23 @@ find_status(const char *name)
 		if (strcmp(name, statuses[i].name) == 0)
 			return i;
 	return -1;
+}
+
+bool
+jo_report_is_status(const char *status)
+{
+	return find_status(status) >= 0;
+}
+
+char *
+jo_report_string(const JoReport *report, const char *name)
+{
+	JsonbValue *value = getKeyJsonValueFromContainer(&report->detail->root,
+													 name, strlen(name), NULL);
+
+	if (value == NULL || value->type != jbvString)
+		return NULL;
+	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
 /* Read the amount of a report that may have one; see jo_report_fault(). */

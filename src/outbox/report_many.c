@@ -196,6 +196,8 @@ journey_orch_report_many(PG_FUNCTION_ARGS)
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		list[i].others = list;
+		list[i].nothers = count;
 		if (list[i].status != NULL)
 			(void) jo_report_record(&list[i], true, true);
 	}

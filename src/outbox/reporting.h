@@ -25,6 +25,10 @@ typedef struct JoReport
 	bool		has_amount;		/* of statuses that carry one */
 	Numeric		amount;
 	char	   *currency;		/* set when has_amount */
+	bool		is_machine;		/* by jo_machine_judge() ... */
+	const char *agent;			/* ... the rule that decided, or NULL */
+	int			nothers;
+	const struct JoReport *others;	/* of the same call, this one too */
 } JoReport;
 
 /* ---- amount.c ---- */
@@ -50,6 +54,12 @@ extern void jo_report_begin(const char *name);
  * and the amount is read.  *hint is set when there is something to say.
  */
 extern const char *jo_report_fault(JoReport *report, const char **hint);
+
+/* A member of the report's detail that is a string; NULL: it is none. */
+extern char *jo_report_string(const JoReport *report, const char *name);
+
+/* Is this one of the statuses that may be reported? */
+extern bool jo_report_is_status(const char *status);
 
 /* Locks of a report: of its provider id, and of its message. */
 #define JO_REPORT_LOCKS 256
@@ -87,9 +97,33 @@ extern int64 jo_report_record(JoReport *report, bool must_exist,
  */
 extern int64 jo_delivery_find(const JoReport *report, Snapshot snapshot);
 
+/* When the message was delivered, or else acknowledged; JO_NO_TIME: nobody said. */
+extern TimestampTz jo_delivery_sent_at(const pg_uuid_t *message_id,
+									   Snapshot snapshot);
+
+/*
+ * The links (char *) of reports with the same status on the same message that
+ * lie at most "within" microseconds before or after the report.
+ */
+extern List *jo_delivery_links(const JoReport *report, int64 within,
+							   Snapshot snapshot);
+
 /* Append the report's row. */
 extern void jo_delivery_append(const JoReport *report, TupleTableSlot *message,
 							   int64 event_id);
+
+/* ---- machine.c ---- */
+
+/* Fill in is_machine and agent of a report that has its time. */
+extern void jo_machine_judge(JoReport *report, Snapshot snapshot);
+
+extern void jo_machine_init(void);
+
+/* ---- message_event.c ---- */
+
+/* message.<status> with what the report says. */
+extern void jo_report_event(JoEvent *event, const JoReport *report,
+							TupleTableSlot *slot);
 
 /* ---- receipt.c ---- */
 
@@ -126,6 +160,10 @@ extern int	jo_claim_get_place(JoClaim *claim, const pg_uuid_t *id);
 /* The different messages, at most two, that the provider's id stands for. */
 extern int	jo_receipt_find(const char *channel, const char *provider_id,
 							Snapshot snapshot, pg_uuid_t *ids);
+
+/* When the provider took the message; JO_NO_TIME: no receipt says. */
+extern TimestampTz jo_receipt_at(const pg_uuid_t *message_id,
+								 Snapshot snapshot);
 
 /* Keep a report for the ack that is to come. */
 extern void jo_early_report_keep(JoReport *report);

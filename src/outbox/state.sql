@@ -170,7 +170,9 @@ CREATE TABLE journey_orch.delivery
   customer_id text COLLATE "C" NOT NULL,
   detail      jsonb NOT NULL,
   amount      numeric,                       -- of converted and redeemed, from detail
-  currency    text COLLATE "C"               -- of amount: three capital letters
+  currency    text COLLATE "C",              -- of amount: three capital letters
+  is_machine  boolean NOT NULL,              -- it was no person who opened or clicked
+  machine_agent text COLLATE "C"             -- the rule that said so, or that it was one
 );
 CREATE INDEX delivery_message_id ON journey_orch.delivery (message_id);
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.delivery', '');
@@ -203,3 +205,22 @@ CREATE TABLE journey_orch.early_report
 );
 CREATE INDEX early_report_provider ON journey_orch.early_report (channel, provider_message_id);
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.early_report', '');
+
+/* By which reports machines are known: an operator's own rules, which come
+   before shipped ones of the same name (view machine_agent has both). */
+CREATE TABLE journey_orch.machine_rule
+(
+  agent      text COLLATE "C" NOT NULL,
+  is_active  boolean NOT NULL,               -- false: a shipped rule that is switched off
+  is_machine boolean NOT NULL,               -- false: what looks so is a person
+  statuses   text[] NOT NULL,                -- of the reports that it is about
+  user_agent text,                           -- regular expression; NULL here and below: any
+  network    cidr,
+  within     interval,                       -- after sending; with links: of each other
+  links      integer,                        -- different ones reported so close together
+  source     text,                           -- where it is from
+  checked_on date,                           -- when somebody looked there
+  changed_at timestamptz NOT NULL,
+  CONSTRAINT machine_rule_pkey PRIMARY KEY (agent)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.machine_rule', '');

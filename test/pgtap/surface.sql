@@ -107,6 +107,7 @@ INSERT INTO contract VALUES
   ('nack', '{claim_id,message_id,error,permanent,retry_after}'),
   ('extend', '{claim_id,lease}'),
   ('report', '{message_id,status,at,detail}'),
+  ('set_machine_agent', '{agent,user_agent,network,within,links,statuses,is_machine,is_active,source,checked_on}'),
   ('report_provider', '{channel,provider_message_id,status,at,detail}'),
   ('set_channel', '{channel,address_sql,kind,drain,rate,send_window,unit_cost,currency}'),
   ('grant_channel', '{channel,role}'),
