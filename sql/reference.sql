@@ -27,6 +27,11 @@ SELECT journey_orch.unwatch('shop.sale', 'order_changed');
 
 SELECT journey_orch.set_topic('service', description => 'About what the customer did');
 
+SELECT journey_orch.halt('topic', 'service', reason => 'the wrong price list');
+SELECT scope, name, is_halted, reason FROM journey_orch.halt_status;
+
+SELECT journey_orch.unhalt('topic', 'service', 'corrected');
+
 SELECT journey_orch.set_channel('email', address_sql => 'customer.email', max_attempts => 3);
 
 SELECT journey_orch.add_preset_channel('sms', 'customer.email', channel => 'text', settings => '{"rate": 10}');

@@ -40,6 +40,7 @@
 
 #include "core/clock.h"
 #include "outbox/claiming.h"
+#include "permission/permission.h"
 
 PG_FUNCTION_INFO_V1(journey_orch_claim);
 
@@ -271,7 +272,8 @@ start_again(JoClaiming *claiming, const JoClaiming *fresh)
 
 /*
  * Gather, and while nothing can be handed out because events are pending, wait
- * for their lanes a moment.  The snapshot that counts stays registered.
+ * for their lanes a moment.  The snapshot that counts stays registered.  Of a
+ * channel that is halted nothing is gathered: it keeps its places.
  */
 static void
 gather_when_fresh(JoClaiming *claiming)
@@ -285,6 +287,9 @@ gather_when_fresh(JoClaiming *claiming)
 		claiming->clock = jo_clock_now();
 		claiming->claim.recorded_at = GetCurrentTimestamp();
 		claiming->snapshot = jo_relay_snapshot();
+		if (jo_halt_of_channel(claiming->claim.channel,
+							   claiming->snapshot) != NULL)
+			return;
 		jo_paused_begin(claiming->snapshot);
 		gather(claiming);
 		jo_paused_end();

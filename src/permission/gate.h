@@ -33,8 +33,16 @@ typedef struct JoGate
 						JoGateDecision *decision);
 } JoGate;
 
+extern bool jo_gate_halt_is_active(JoGates *gates);
+extern void jo_gate_halt(JoGates *gates, const JoGateQuestion *question,
+						 JoGateDecision *decision);
 extern void jo_gate_expiry(JoGates *gates, const JoGateQuestion *question,
 						   JoGateDecision *decision);
+
+/* As jo_gates_ask(), but only of one gate, for tests. */
+extern void jo_gates_ask_one(JoGates *gates, const char *gate,
+							 const JoGateQuestion *question,
+							 JoGateDecision *decision);
 
 /* topic.c: register its cache. */
 extern void jo_topic_init(void);

@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "permission/gate.h"
+#include "permission/halt.h"
 
 /*
  * The order.  What nobody may override comes first, what only says "later"
@@ -15,6 +16,7 @@
  * that nothing is counted that another gate would have stopped.
  */
 static const JoGate gates_in_order[] = {
+	{"halt", jo_gate_halt_is_active, jo_gate_halt},
 	{"expiry", NULL, jo_gate_expiry},
 };
 
@@ -25,6 +27,7 @@ void
 jo_permission_init(void)
 {
 	jo_topic_init();
+	jo_halt_init();
 }
 
 JoGates *
@@ -74,6 +77,20 @@ jo_gates_ask(JoGates *gates, const JoGateQuestion *question,
 		break;
 	}
 	MemoryContextSwitchTo(caller);
+}
+
+void
+jo_gates_ask_one(JoGates *gates, const char *gate,
+				 const JoGateQuestion *question, JoGateDecision *decision)
+{
+	uint32		active = gates->active;
+
+	gates->active = 0;
+	for (int i = 0; i < lengthof(gates_in_order); i++)
+		if (strcmp(gates_in_order[i].name, gate) == 0)
+			gates->active = active & (((uint32) 1) << i);
+	jo_gates_ask(gates, question, decision);
+	gates->active = active;
 }
 
 void

@@ -134,6 +134,13 @@ typedef struct JoGateRecord
 extern void jo_gate_record_append(int lane, const JoGateRecord *records,
 								  int n);
 
+/*
+ * May the channel be drained at all, as "snapshot" sees it?  NULL, or the halt's
+ * name as decisions call it, in CurrentMemoryContext: then claim() hands out
+ * nothing and keeps its places.
+ */
+extern char *jo_halt_of_channel(const char *channel, Snapshot snapshot);
+
 extern void jo_permission_init(void);
 
 #endif							/* JO_PERMISSION_H */

@@ -22,6 +22,28 @@ SELECT pg_catalog.pg_extension_config_dump('journey_orch.message_topic', '');
 
 /* ---- halts, quiet hours, caps ---- */
 
+/* Kill switches: who pulled or released one, when and why.  The newest act of a
+   scope and name says how it stands.  Insert-only. */
+CREATE TABLE journey_orch.halt_act
+(
+  seq         bigint NOT NULL,
+  scope       text NOT NULL,
+  name        text,                          -- of the channel, journey or topic; NULL: global
+  act         text NOT NULL,
+  reason      text,
+  at          timestamptz NOT NULL,          -- engine clock
+  recorded_at timestamptz NOT NULL,          -- real clock
+  actor       name NOT NULL,                 -- session user
+  CONSTRAINT halt_act_pkey PRIMARY KEY (seq),
+  CONSTRAINT halt_act_scope CHECK (scope IN ('global', 'channel', 'journey', 'topic')),
+  CONSTRAINT halt_act_name CHECK ((name IS NULL) = (scope = 'global')),
+  CONSTRAINT halt_act_act CHECK (act IN ('halt', 'unhalt'))
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.halt_act', '');
+
+CREATE SEQUENCE journey_orch.halt_act_seq;
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.halt_act_seq', '');
+
 /* ---- erasure ---- */
 
 /* ---- decisions ---- */

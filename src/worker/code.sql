@@ -211,6 +211,13 @@ AS $$
     CASE WHEN l.parked > 0 THEN 'View enrollment_status shows them, with state parked.' END
   FROM lanes l
   UNION ALL
+  SELECT 'warning', 'halted',
+    pg_catalog.string_agg(pg_catalog.concat_ws(' ', h.scope, h.name), ', ' ORDER BY h.scope, h.name),
+    'Nothing of it goes out until journey_orch.unhalt(). View halt_status tells who halted it and why.'
+  FROM journey_orch.halt_status h
+  WHERE h.is_halted
+  HAVING pg_catalog.count(*) > 0
+  UNION ALL
   SELECT 'error', 'copy',
     pg_catalog.format('written by database %s of system %s', newest.database_oid, newest.system_identifier),
     'This database is a copy that nobody adopted: nothing is advanced or handed out. Say which it is with journey_orch.adopt().'

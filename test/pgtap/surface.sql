@@ -92,6 +92,8 @@ INSERT INTO contract VALUES
   ('watch', '{relation,event,customer_sql,operations,condition_sql,payload_sql,columns}'),
   ('unwatch', '{relation,event}'),
   ('set_topic', '{topic,class,consent,description}'),
+  ('halt', '{scope,name,reason}'),
+  ('unhalt', '{scope,name}'),
   ('set_global_holdout', '{share}'),
   ('in_global_holdout', '{customer}'),
   ('retry_fan_out', '{journey,event_id}'),
@@ -131,7 +133,7 @@ SELECT is_empty(
   'the functions of the surface have the arguments that the contract names');
 SELECT is_empty(
   $$SELECT name FROM unnest('{journey_status,enrollment_status,funnel,step_flow,exit_reason,message_status,channel_status,
-      lane_status,worker_status,event_error,upcoming_entry,planning_status,global_holdout,holdout_result,fan_out_status,
+      lane_status,worker_status,event_error,halt_status,upcoming_entry,planning_status,global_holdout,holdout_result,fan_out_status,
       schedule_status,schedule_occurrence}'::name[]) AS name
      WHERE to_regclass('journey_orch.' || name) IS NULL$$,
   'the views of the surface exist');
