@@ -12,7 +12,9 @@ SCRIPT = journey_orch--$(SCRIPT_VERSION).sql
 DATA_built = $(SCRIPT)
 EXTRA_CLEAN = $(SCRIPT) .build src/journey/schema_text.inc
 
-PG_CPPFLAGS = -I$(srcdir)/src -DJO_VERSION='"$(SCRIPT_VERSION)"'
+# "src", not "./src": with Debian's prefix map the latter loses its dot, and compiler
+# caches then miss the headers.
+PG_CPPFLAGS = -Isrc -DJO_VERSION='"$(SCRIPT_VERSION)"'
 # Tokens are enciphered by libcrypto, which PostgreSQL itself is linked with.
 SHLIB_LINK += -lcrypto
 
