@@ -231,3 +231,39 @@ DROP ROLE reference_relay;
 
 SELECT journey_orch.define(jsonb_set(journey_orch.definition('after_sale'), '{steps,wait,wait,until,after}', '"14 days"'));
 SELECT kind, path, before, after FROM journey_orch.diff('after_sale');
+
+SELECT journey_orch.set_topic('offers', 'marketing', 'opt_in');
+SELECT decision, gate, reason, evidence->>'state' AS state FROM journey_orch.ask_gates('1', 'email', 'offers', 'ada@example.com');
+
+SELECT journey_orch.grant_consent('1', 'email', 'offers', 'signup form', '{"text_version": "2026-03", "method": "checkbox"}');
+
+SELECT journey_orch.withdraw_consent('1', channel => 'sms');
+
+SELECT journey_orch.consent_state('1', 'email', 'offers') AS email, journey_orch.consent_state('1', 'sms', 'offers') AS sms,
+       journey_orch.consent_state('1', 'email', 'offers', as_of => '2026-01-01') AS in_january;
+
+SELECT journey_orch.request_consent('2', 'email', 'offers', 'signup form', '{"text_version": "2026-03", "method": "checkbox"}') AS token \gset
+SELECT journey_orch.consent_state('2', 'email', 'offers');
+
+SELECT journey_orch.confirm_consent(:'token', '{"ip": "192.0.2.1"}');
+
+SELECT customer_id, channel, topic, state, said, method FROM journey_orch.consent_status ORDER BY consent_id;
+
+SELECT journey_orch.record_objection('3', 'sale', source => 'global_privacy_control');
+
+SELECT journey_orch.lift_objection('1', 'marketing', 'letter', '{"text_version": "letter of 2 March", "method": "written"}');
+
+SELECT journey_orch.may_ask('3') AS three, journey_orch.may_ask('1') AS one;
+
+SELECT journey_orch.set_do_not_call('national', channels => '{voice}');
+
+SELECT journey_orch.import_do_not_call('national', '{"+1 555 010 1000", "+1 555 010 1001"}', listed_at => '2026-03-01');
+
+SELECT journey_orch.suppress('email', 'Ben@Example.com', 'complaint', source => 'support');
+SELECT decision, gate, rule FROM journey_orch.ask_gates('2', 'email', 'offers', 'ben@example.com');
+
+SELECT journey_orch.import_suppressions('email', ARRAY[sha256('eve@example.com')], 'legal', source => 'partner list');
+
+SELECT journey_orch.unsuppress('email', 'ben@example.com', 'complaint');
+
+SELECT scope, channel, reason, is_live FROM journey_orch.suppression ORDER BY suppression_id;

@@ -19,6 +19,8 @@ jo_event_name_fault(const char *name)
 		return "Names that begin with \"message.\" are reports on messages.";
 	if (strncmp(name, "journey.", 8) == 0)
 		return "Names that begin with \"journey.\" are events of journeys.";
+	if (strncmp(name, "consent.", 8) == 0)
+		return "Names that begin with \"consent.\" are words of customers.";
 	return NULL;
 }
 

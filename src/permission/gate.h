@@ -6,6 +6,18 @@
 #define JO_GATE_H
 
 #include "permission/permission.h"
+#include "permission/probe.h"
+
+/* Tables that gates look into. */
+typedef enum JoProbeKind
+{
+	JO_PROBE_CONSENT,			/* by customer_id */
+	JO_PROBE_SUPPRESSION,		/* by address_hash */
+	JO_PROBE_OBJECTION,			/* by customer_id */
+	JO_PROBE_DO_NOT_CALL		/* by address_hash */
+} JoProbeKind;
+
+#define JO_PROBES (JO_PROBE_DO_NOT_CALL + 1)
 
 struct JoGates
 {
@@ -14,6 +26,7 @@ struct JoGates
 	Snapshot	snapshot;
 	MemoryContext context;		/* of what decisions point to */
 	uint32		active;			/* a bit a gate, by its place in the order */
+	JoProbe    *probes[JO_PROBES];	/* NULL: not asked for yet */
 };
 
 /*
@@ -36,15 +49,32 @@ typedef struct JoGate
 extern bool jo_gate_halt_is_active(JoGates *gates);
 extern void jo_gate_halt(JoGates *gates, const JoGateQuestion *question,
 						 JoGateDecision *decision);
-extern void jo_gate_expiry(JoGates *gates, const JoGateQuestion *question,
-						   JoGateDecision *decision);
 
 /* As jo_gates_ask(), but only of one gate, for tests. */
 extern void jo_gates_ask_one(JoGates *gates, const char *gate,
 							 const JoGateQuestion *question,
 							 JoGateDecision *decision);
 
-/* topic.c: register its cache. */
+/* The probe of a table, opened when it is first wanted. */
+extern JoProbe *jo_gates_probe(JoGates *gates, JoProbeKind kind);
+
+extern bool jo_gate_suppression_is_active(JoGates *gates);
+extern void jo_gate_suppression(JoGates *gates, const JoGateQuestion *question,
+								JoGateDecision *decision);
+extern bool jo_gate_consent_is_active(JoGates *gates);
+extern void jo_gate_consent(JoGates *gates, const JoGateQuestion *question,
+							JoGateDecision *decision);
+extern bool jo_gate_class_is_active(JoGates *gates);
+extern void jo_gate_class(JoGates *gates, const JoGateQuestion *question,
+						  JoGateDecision *decision);
+extern void jo_gate_expiry(JoGates *gates, const JoGateQuestion *question,
+						   JoGateDecision *decision);
+
+/* topic.c: register its cache; does any topic need a consent? */
 extern void jo_topic_init(void);
+extern bool jo_topic_needs_opt_in(void);
+
+/* gate_class.c: register its cache. */
+extern void jo_class_init(void);
 
 #endif							/* JO_GATE_H */

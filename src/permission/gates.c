@@ -17,17 +17,33 @@
  */
 static const JoGate gates_in_order[] = {
 	{"halt", jo_gate_halt_is_active, jo_gate_halt},
+	{"suppression", jo_gate_suppression_is_active, jo_gate_suppression},
+	{"consent", jo_gate_consent_is_active, jo_gate_consent},
+	{"class", jo_gate_class_is_active, jo_gate_class},
 	{"expiry", NULL, jo_gate_expiry},
 };
 
 /* Places in the order that only look at the message itself. */
 #define EXPIRY_BIT	(((uint32) 1) << (lengthof(gates_in_order) - 1))
 
+/* In the order of JoProbeKind. */
+static const struct
+{
+	const char *table;
+	AttrNumber	column;
+}			probed[] = {
+	{"consent", 2},
+	{"suppressed_address", 2},
+	{"objection", 2},
+	{"do_not_call", 2},
+};
+
 void
 jo_permission_init(void)
 {
 	jo_topic_init();
 	jo_halt_init();
+	jo_class_init();
 }
 
 JoGates *
@@ -44,6 +60,16 @@ jo_gates_begin(JoGateStage stage, TimestampTz clock, Snapshot snapshot)
 			gates_in_order[i].is_active(gates))
 			gates->active |= ((uint32) 1) << i;
 	return gates;
+}
+
+JoProbe *
+jo_gates_probe(JoGates *gates, JoProbeKind kind)
+{
+	if (gates->probes[kind] == NULL)
+		gates->probes[kind] = jo_probe_open(probed[kind].table,
+											probed[kind].column,
+											gates->snapshot);
+	return gates->probes[kind];
 }
 
 void
@@ -101,5 +127,8 @@ jo_gates_count(JoGates *gates, const JoGateQuestion *question)
 void
 jo_gates_end(JoGates *gates)
 {
+	for (int i = 0; i < JO_PROBES; i++)
+		if (gates->probes[i] != NULL)
+			jo_probe_close(gates->probes[i]);
 	pfree(gates);
 }

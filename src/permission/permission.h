@@ -141,6 +141,12 @@ extern void jo_gate_record_append(int lane, const JoGateRecord *records,
  */
 extern char *jo_halt_of_channel(const char *channel, Snapshot snapshot);
 
+/*
+ * Evidence of consent may be changed while this is true: set by the erasure of
+ * a customer around its own statements, and unset by it on every way out.
+ */
+extern bool jo_evidence_is_open;
+
 extern void jo_permission_init(void);
 
 #endif							/* JO_PERMISSION_H */

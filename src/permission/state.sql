@@ -18,7 +18,106 @@ SELECT pg_catalog.pg_extension_config_dump('journey_orch.message_topic', '');
 
 /* ---- consent ---- */
 
+/* What customers said about messages: evidence, which never changes.  The newest
+   row that applies counts (consent.c). */
+CREATE SEQUENCE journey_orch.consent_seq;
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.consent_seq', '');
+
+CREATE TABLE journey_orch.consent
+(
+  consent_id   bigint NOT NULL DEFAULT pg_catalog.nextval('journey_orch.consent_seq'),
+  customer_id  text COLLATE "C" NOT NULL,
+  channel      text,                         -- NULL: all
+  topic        text,                         -- the purpose; NULL: all
+  state        text NOT NULL,
+  basis        text NOT NULL,                -- consent: express; purchase, inquiry: implied, they end
+  at           timestamptz NOT NULL,         -- engine clock: when it was said
+  expires_at   timestamptz,                  -- engine clock; NULL: never
+  source       text NOT NULL,                -- where: a form, a shop, an import
+  method       text,                         -- how: checkbox, keyword, paper, double_opt_in
+  text_version text,                         -- what was shown, by its version or hash
+  evidence     jsonb NOT NULL,
+  actor        name NOT NULL,                -- session user
+  recorded_at  timestamptz NOT NULL,         -- real time
+  CONSTRAINT consent_pkey PRIMARY KEY (consent_id),
+  CONSTRAINT consent_state CHECK (state IN ('granted', 'pending', 'denied', 'withdrawn')),
+  CONSTRAINT consent_basis CHECK (basis IN ('consent', 'purchase', 'inquiry'))
+);
+CREATE INDEX consent_customer_id ON journey_orch.consent (customer_id);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.consent', '');
+
+/* Objections: to direct marketing, which is absolute, and to the sale or sharing
+   of the customer's data.  Evidence too; the newest row of a kind counts. */
+CREATE SEQUENCE journey_orch.objection_seq;
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.objection_seq', '');
+
+CREATE TABLE journey_orch.objection
+(
+  objection_id bigint NOT NULL DEFAULT pg_catalog.nextval('journey_orch.objection_seq'),
+  customer_id  text COLLATE "C" NOT NULL,
+  kind         text NOT NULL,
+  is_raised    boolean NOT NULL,             -- false: lifted by the customer
+  at           timestamptz NOT NULL,         -- engine clock
+  source       text NOT NULL,                -- global_privacy_control, or where it was said
+  evidence     jsonb NOT NULL,
+  actor        name NOT NULL,                -- session user
+  recorded_at  timestamptz NOT NULL,         -- real time
+  CONSTRAINT objection_pkey PRIMARY KEY (objection_id),
+  CONSTRAINT objection_kind CHECK (kind IN ('marketing', 'sale'))
+);
+CREATE INDEX objection_customer_id ON journey_orch.objection (customer_id);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.objection', '');
+
+/* Lists of numbers that are not to be called, and the channels they are about. */
+CREATE TABLE journey_orch.do_not_call_list
+(
+  list      text NOT NULL,
+  channels  text[] NOT NULL,
+  max_age   interval NOT NULL,               -- older than this it proves nothing
+  listed_at timestamptz,                     -- engine clock: as of when it is; NULL: never imported
+  source    text,
+  CONSTRAINT do_not_call_list_pkey PRIMARY KEY (list)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.do_not_call_list', '');
+
+CREATE TABLE journey_orch.do_not_call
+(
+  list         text COLLATE "C" NOT NULL,
+  address_hash bytea NOT NULL,               -- keyed, see address.h
+  CONSTRAINT do_not_call_pkey PRIMARY KEY (list, address_hash)
+);
+CREATE INDEX do_not_call_address_hash ON journey_orch.do_not_call (address_hash);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.do_not_call', '');
+
 /* ---- suppression ---- */
+
+/* Addresses that nothing is sent to, as keyed hashes only. */
+CREATE SEQUENCE journey_orch.suppression_seq;
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.suppression_seq', '');
+
+CREATE TABLE journey_orch.suppressed_address
+(
+  suppression_id bigint NOT NULL DEFAULT pg_catalog.nextval('journey_orch.suppression_seq'),
+  address_hash   bytea NOT NULL,             -- keyed, see address.h
+  channel        text,                       -- NULL: all
+  topic          text,                       -- NULL: all
+  reason         text NOT NULL,
+  expires_at     timestamptz,                -- engine clock; NULL: never
+  lifted_at      timestamptz,                -- engine clock; NULL: it holds
+  source         text,
+  detail         jsonb NOT NULL,
+  at             timestamptz NOT NULL,       -- engine clock
+  actor          name NOT NULL,              -- session user
+  recorded_at    timestamptz NOT NULL,       -- real time
+  lifted_by      name,                       -- session user
+  CONSTRAINT suppressed_address_pkey PRIMARY KEY (suppression_id),
+  CONSTRAINT suppressed_address_reason CHECK (reason IN
+    ('hard_bounce', 'complaint', 'manual', 'legal', 'role_account', 'unsubscribed', 'erased'))
+);
+CREATE INDEX suppressed_address_hash ON journey_orch.suppressed_address (address_hash);
+CREATE UNIQUE INDEX suppressed_address_live ON journey_orch.suppressed_address
+  (address_hash, (coalesce(channel, '')), (coalesce(topic, '')), reason) WHERE lifted_at IS NULL;
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.suppressed_address', '');
 
 /* ---- halts, quiet hours, caps ---- */
 

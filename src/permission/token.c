@@ -227,6 +227,12 @@ jo_token_make(JoTokenPurpose purpose, const char *customer_id,
 	return jo_token_make_from(&token);
 }
 
+TimestampTz
+jo_token_expiry(TimestampTz now)
+{
+	return now - now % USECS_PER_DAY + (JO_TOKEN_DAYS + 1) * USECS_PER_DAY;
+}
+
 /* The next "length" bytes of the content, in the server encoding. */
 static char *
 take_string(StringInfo content, int length)

@@ -42,6 +42,9 @@ extern char *jo_token_make(JoTokenPurpose purpose, const char *customer_id,
 						   TimestampTz expires);
 extern char *jo_token_make_from(const JoToken *token);
 
+/* When a token in a message of this instant ends: the same for a whole day. */
+extern TimestampTz jo_token_expiry(TimestampTz now);
+
 typedef enum JoTokenFault
 {
 	JO_TOKEN_GOOD,

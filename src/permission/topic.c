@@ -134,6 +134,21 @@ jo_topic_consent(const char *topic)
 	return consent;
 }
 
+bool
+jo_topic_needs_opt_in(void)
+{
+	bool		needs = false;
+	topic_iterator iterator;
+	Topic	   *entry;
+
+	(void) find_topic(NULL);
+	topic_start_iterate(topics, &iterator);
+	while (!needs && (entry = topic_iterate(topics, &iterator)) != NULL)
+		needs = entry->consent == JO_CONSENT_OPT_IN;
+	jo_cache_end(&topic_cache);
+	return needs;
+}
+
 const char *
 jo_topic_class_name(JoTopicClass class)
 {
