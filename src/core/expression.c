@@ -103,11 +103,16 @@ build(JoExpression *expression)
 	jo_cache_depend(tree);
 
 	expression->uses = expression->resolver.uses;
+	expression->message_fields = expression->resolver.message_fields;
 	expression->resolver.rows = NULL;
 	expression->type = exprType(tree);
 	get_typlenbyval(expression->type, &expression->type_length,
 					&expression->type_by_value);
 	expression->is_plain = !pstate->p_hasSubLinks;
+
+	MemoryContextSwitchTo(expression->context);
+	expression->context_keys = jo_expression_find_keys(tree);
+	MemoryContextSwitchTo(scratch);
 
 	if (expression->is_plain)
 	{
@@ -226,6 +231,18 @@ jo_expression_sql(const JoExpression *expression)
 	return expression->sql;
 }
 
+uint32
+jo_expression_message_fields(const JoExpression *expression)
+{
+	return expression->message_fields;
+}
+
+List *
+jo_expression_context_keys(const JoExpression *expression)
+{
+	return expression->context_keys;
+}
+
 /*
  * The plain form of rows[*next .. end-1]; see jo_expression_execute_group().
  * Each row's rubbish lives in "row_context".
@@ -255,11 +272,13 @@ execute_plain(JoExpression *expression, const JoVariables *const *rows,
 		slot->tts_values[2] = row->event;
 		slot->tts_values[3] = row->context;
 		slot->tts_values[4] = row->journey;
+		slot->tts_values[5] = row->message;
 		slot->tts_isnull[0] = false;
 		slot->tts_isnull[1] = row->customer_isnull;
 		slot->tts_isnull[2] = row->event_isnull;
 		slot->tts_isnull[3] = row->context_isnull;
 		slot->tts_isnull[4] = row->journey_isnull;
+		slot->tts_isnull[5] = row->message_isnull;
 		ExecStoreVirtualTuple(slot);
 
 		MemoryContextSwitchTo(row_context);

@@ -6,10 +6,11 @@
  * Two forms share the parser and the rules.
  *
  * An engine expression sees the variables customer (a row of the bound table
- * or view), event, context (jsonb) and journey (type
- * journey_orch.journey_variable).  Columns of an inner sub-select win over
- * the variables, as SQL scoping has it.  It is compiled to a tree over four
- * external parameters.  Without a sub-select or a set-returning call it is
+ * or view), event, context (jsonb), journey (type
+ * journey_orch.journey_variable) and, in templates, message (type
+ * journey_orch.message_variable).  Columns of an inner sub-select win over
+ * the variables, as SQL scoping has it.  It is compiled to a tree over the
+ * columns of one hidden row.  Without a sub-select or a set-returning call it is
  * "plain" and evaluated by ExecEvalExpr without SPI; with a sub-select a
  * whole group of rows is one statement over unnest() of arrays.
  *
@@ -44,6 +45,7 @@
 #define JO_USES_EVENT		(1 << 1)
 #define JO_USES_CONTEXT		(1 << 2)
 #define JO_USES_JOURNEY		(1 << 3)
+#define JO_USES_MESSAGE		(1 << 4)
 
 /* What an engine expression may see. */
 typedef struct JoScope
@@ -94,6 +96,14 @@ extern Oid	jo_expression_type(const JoExpression *expression);
 extern bool jo_expression_is_plain(const JoExpression *expression);
 extern const char *jo_expression_sql(const JoExpression *expression);
 
+/* Attributes of "message" that it reads, bit n - 1 for number n; the whole row
+ * reads all. */
+extern uint32 jo_expression_message_fields(const JoExpression *expression);
+
+/* Members of "context" that it names (char *), as far as they are written out;
+ * the list is the expression's. */
+extern List *jo_expression_context_keys(const JoExpression *expression);
+
 /*
  * Is the value a matter of the customer's row alone, so that it can only change
  * when one of these columns does?  False for a sub-select, or a function of the
@@ -113,10 +123,12 @@ typedef struct JoVariables
 	Datum		event;			/* jsonb */
 	Datum		context;		/* jsonb */
 	Datum		journey;		/* journey_orch.journey_variable */
+	Datum		message;		/* journey_orch.message_variable */
 	bool		customer_isnull;
 	bool		event_isnull;
 	bool		context_isnull;
 	bool		journey_isnull;
+	bool		message_isnull;
 } JoVariables;
 
 /*

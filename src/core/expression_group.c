@@ -183,11 +183,13 @@ store_rows(const JoExpression *expression, const JoVariables *const *rows,
 		values[2] = row->event;
 		values[3] = row->context;
 		values[4] = row->journey;
+		values[5] = row->message;
 		isnull[0] = false;
 		isnull[1] = !(uses & JO_USES_CUSTOMER) || row->customer_isnull;
 		isnull[2] = !(uses & JO_USES_EVENT) || row->event_isnull;
 		isnull[3] = !(uses & JO_USES_CONTEXT) || row->context_isnull;
 		isnull[4] = !(uses & JO_USES_JOURNEY) || row->journey_isnull;
+		isnull[5] = !(uses & JO_USES_MESSAGE) || row->message_isnull;
 		tuplestore_putvalues(store, expression->rows_descriptor, values, isnull);
 	}
 	return store;

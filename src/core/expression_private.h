@@ -11,6 +11,7 @@
  *	expression_call.c		expressions that may write
  *	expression_row.c		expressions over NEW and OLD
  *	expression_columns.c	which columns of the customer an expression reads
+ *	expression_keys.c		which members of the context it names
  *	expression_sandbox.c	the read-only subtransaction, and its errors
  */
 #ifndef JO_EXPRESSION_PRIVATE_H
@@ -36,7 +37,7 @@
  * column 2 + i is variable i (bit i of JO_USES_*).
  */
 #define JO_ROWS_NAME "_jo_rows"
-#define JO_VARIABLES 4
+#define JO_VARIABLES 5
 #define JO_ROWS_COLUMNS (1 + JO_VARIABLES)
 
 /*
@@ -49,6 +50,7 @@ typedef struct JoResolver
 	JoScope		scope;
 	ParseNamespaceItem *rows;
 	int			uses;			/* JO_USES_* met so far */
+	uint32		message_fields; /* attributes of "message" met so far */
 	bool		is_void;		/* the expression is of type void */
 } JoResolver;
 
@@ -64,6 +66,8 @@ struct JoExpression
 	MemoryContext context;
 	uint64		customer_shape; /* of the customer type it was compiled for */
 	int			uses;
+	uint32		message_fields;
+	List	   *context_keys;	/* char * */
 	Oid			type;
 	int16		type_length;
 	bool		type_by_value;
@@ -96,6 +100,9 @@ extern void jo_expression_name_nearest(const char *wanted, TupleDesc descriptor,
 /* expression_rules.c */
 extern void jo_expression_check(ParseState *pstate, Node *expression,
 								bool is_row);
+
+/* expression_keys.c */
+extern List *jo_expression_find_keys(Node *tree);
 
 /* expression_safe.c */
 extern bool jo_expression_can_raise(Node *planned);

@@ -1,7 +1,7 @@
 /*
  * core/expression_scope.c
- *	  The variables customer, event, context and journey, as the parser's
- *	  column hook sees them.
+ *	  The variables customer, event, context, journey and message, as the
+ *	  parser's column hook sees them.
  *
  * The hook comes after PostgreSQL's own look-up, so a column or table of an
  * inner sub-select wins over a variable, as SQL scoping has it.  A variable
@@ -30,17 +30,21 @@
 
 /* In the order of the bits JO_USES_*. */
 static const char *const variable_names[JO_VARIABLES] =
-{"customer", "event", "context", "journey"};
+{"customer", "event", "context", "journey", "message"};
 
+/* Its place there. */
+#define MESSAGE 4
+
+/* A composite type of ours. */
 static Oid
-journey_type(void)
+type_of_ours(const char *name)
 {
 	Oid			type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-									   CStringGetDatum("journey_variable"),
+									   CStringGetDatum(name),
 									   ObjectIdGetDatum(jo_schema_oid()));
 
 	if (!OidIsValid(type))
-		elog(ERROR, "type journey_orch.journey_variable does not exist");
+		elog(ERROR, "type journey_orch.%s does not exist", name);
 	return type;
 }
 
@@ -59,7 +63,10 @@ jo_expression_rows_descriptor(const JoScope *scope)
 	TupleDescInitEntry(descriptor, 2, variable_names[0], customer, -1, 0);
 	TupleDescInitEntry(descriptor, 3, variable_names[1], JSONBOID, -1, 0);
 	TupleDescInitEntry(descriptor, 4, variable_names[2], JSONBOID, -1, 0);
-	TupleDescInitEntry(descriptor, 5, variable_names[3], journey_type(), -1, 0);
+	TupleDescInitEntry(descriptor, 5, variable_names[3],
+					   type_of_ours("journey_variable"), -1, 0);
+	TupleDescInitEntry(descriptor, 6, variable_names[4],
+					   type_of_ours("message_variable"), -1, 0);
 	return descriptor;
 }
 
@@ -302,6 +309,8 @@ jo_expression_variable(ParseState *pstate, ColumnRef *reference, Node *found)
 	{
 		if (variable == 0)
 			ensure_readable(pstate, column->vartype, 0, location);
+		if (variable == MESSAGE)
+			resolver->message_fields = ~(uint32) 0;
 		return (Node *) column;
 	}
 
@@ -312,6 +321,9 @@ jo_expression_variable(ParseState *pstate, ColumnRef *reference, Node *found)
 	if (variable == 0)
 		ensure_readable(pstate, column->vartype,
 						castNode(FieldSelect, result)->fieldnum, location);
+	if (variable == MESSAGE)
+		resolver->message_fields |=
+			(uint32) 1 << (castNode(FieldSelect, result)->fieldnum - 1);
 	if (length > 2)
 		refuse_column(pstate, psprintf("%s.%s", name, field),
 					  exprType(result) == JSONBOID,
