@@ -17,7 +17,7 @@ SELECT bind_customer('public.customer', 'id');
 SELECT set_clock('2026-03-01 12:00+00');
 
 /* ---- presets: one call each ---- */
-SELECT preset, kind, drain, max_attempts, retry_after, retry_max, expires_after, size_limit, consent FROM channel_preset ORDER BY preset;
+SELECT preset, kind, drain, max_attempts, retry_after, retry_max, expires_after, size_limit, consent, opt_out FROM channel_preset ORDER BY preset;
 SELECT count(*) FROM channel_preset WHERE source IS NULL;
 SELECT add_preset_channel('email');
 SELECT add_preset_channel('sms', 'customer.phone', settings => '{"rate": 0.001, "size_limit": 20, "unit_cost": 0.05, "currency": "EUR"}');

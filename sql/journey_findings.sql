@@ -168,6 +168,34 @@ INSERT INTO corpus (code, definition) VALUES
   ('expression_name', pg_temp.definition('{"entry": {"schedule": {"cron": "0 9 * * *", "audience": "SELECT id FROM shop.custmer"}}}')),
   ('no_entry_key', pg_temp.definition('{"entry": {"on": "x", "audience": "SELECT 1", "reentry": {"policy": "any", "cooldown": "1 day", "cooldown_scope": "key"}}}'));
 
+-- Templates of a mail channel, of one where people answer STOP, and of one that needs neither.
+SET client_min_messages = warning;
+ALTER TABLE shop.customer ADD COLUMN gone text;
+SELECT count(journey_orch.set_channel(c, 'customer.email', opt_out => o)) FROM (VALUES ('mail', 'link'), ('text', 'stop'), ('app', 'none')) AS v(c, o);
+SELECT count(journey_orch.set_template('promo', c, 'Buy!')) FROM unnest('{mail,text,app}'::text[]) AS c;
+SELECT count(journey_orch.set_template(name, 'mail', body, html => html, locale => locale)) FROM (VALUES
+  ('full', '{{ message.postal_address }} {{ message.unsubscribe_url }}', NULL, NULL),
+  ('half', '{{ message.postal_address }} {{ message.unsubscribe_url }}', '<p>{{ message.postal_address }}</p>', NULL),
+  ('half', '{{ to_jsonb(message) }}', '<p>{{ to_jsonb(message) }}</p>', 'de'), ('half', '{{ message.preferences_url }}', NULL, 'fr-CA'),
+  ('french', 'Salut', NULL, 'fr'), ('broken', 'Hello {{ customer.gone }}', NULL, NULL),
+  ('needs', $${{ context->>'a' }} {{ context->'b'->>'c' }} {{ context['c'] }} {{ context#>>'{d,0}' }} {{ coalesce((SELECT context->>'e' FROM (SELECT 1) AS context2(x)), context->>'f') }} {{ event->>'g' }} {{ context ? 'h' }}$$, NULL, NULL)) AS v(name, body, html, locale);
+ALTER TABLE shop.customer DROP COLUMN gone;
+SET client_min_messages = notice;
+CREATE FUNCTION pg_temp.sending(channel text, template text, topic text DEFAULT 'news') RETURNS jsonb LANGUAGE sql AS $$
+  SELECT pg_temp.steps(format('{"a": {"send": {"channels": ["%s"], "template": "%s", "topic": "%s"}, "next": "b"}, "b": {"exit": "done"}}', channel, template, topic))
+$$;
+INSERT INTO corpus (code, definition) VALUES
+  ('no_postal_address', pg_temp.sending('mail', 'promo')), ('no_unsubscribe', pg_temp.sending('text', 'promo')), ('no_sender', pg_temp.sending('mail', 'full')),
+  ('no_unsubscribe', pg_temp.sending('mail', 'half')), ('no_default_locale', pg_temp.sending('mail', 'french', 'post')), ('broken_template', pg_temp.sending('mail', 'broken')),
+  ('missing_variable', pg_temp.sending('mail', 'needs', 'post')),
+  ('missing_variable', pg_temp.steps('{"a": {"update": {"a": "1"}, "next": "b"}, "b": {"call": "1", "into": "c", "next": "d"}, "d": {"digest": {"on": "said", "for": "1 hour"}, "next": "x"}, "x": {"send": {"channels": ["mail"], "template": "needs"}, "next": "y"}, "y": {"exit": "done"}}'));
+-- The rule is about marketing, and about channels that ask for it; a run that enter() starts may bring anything along.
+SELECT count(*) AS findings FROM unnest(ARRAY[pg_temp.sending('app', 'promo'), pg_temp.sending('email', 'hello'),
+  pg_temp.sending('mail', 'needs', 'post') || '{"entry": {"api": true}}', pg_temp.sending('mail', 'promo', 'post')]) AS d, journey_orch.check_definition(d) AS f
+  WHERE f.code NOT IN ('undeclared_topic');
+SELECT journey_orch.set_topic('post', 'transactional') FROM journey_orch.set_topic('legal', 'legal');
+SELECT count(*) AS findings FROM unnest('{post,legal}'::text[]) AS t, journey_orch.check_definition(pg_temp.sending('mail', 'promo', t));
+
 SELECT c.n, f.* FROM corpus AS c CROSS JOIN LATERAL journey_orch.check_definition(c.definition) WITH ORDINALITY AS f
   ORDER BY c.n, f.ordinality;
 

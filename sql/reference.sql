@@ -46,6 +46,9 @@ SELECT journey_orch.revoke_channel('email', 'reference_relay');
 SELECT journey_orch.set_template('thanks', 'email', subject => 'Thank you, {{ customer.name }}',
   body => 'We have your order of {{ event->>''amount'' }} {{ event->>''currency'' }}.');
 
+SELECT journey_orch.set_sender('The Shop', postal_address => '1 Main St, 12345 Springfield', base_url => 'https://shop.example/mail');
+SELECT topic, version, name, base_url FROM journey_orch.sender;
+
 SELECT channel, subject, body FROM journey_orch.render('thanks', '1', event => '{"amount": 20, "currency": "EUR"}');
 
 SELECT severity, code, path, message FROM journey_orch.check_definition('{

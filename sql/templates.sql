@@ -32,6 +32,15 @@ SELECT body FROM journey_orch.render('braces', '1');
 
 SELECT journey_orch.set_template('cart_reminder', 'sms', body => 'Dear {{ customer.nam }}');
 
+SELECT journey_orch.set_topic('news', 'marketing');
+SELECT journey_orch.set_sender('The Shop', E'1 Main St\n12345 Springfield', 'https://shop.example/mail');
+SELECT journey_orch.set_template('news', 'email', subject => 'New chairs', body => $$New chairs are here, {{ customer.name }}.
+
+You get this because you chose news about {{ message.topic }} from {{ message.sender }}, {{ message.postal_address }}.
+Stop: {{ message.unsubscribe_url }}
+Choose: {{ message.preferences_url }}$$);
+SELECT body FROM journey_orch.render('news', '1', topic => 'news');
+
 SELECT journey_orch.set_template('welcome', 'email', body => 'Welcome, {{ customer.name }}!');
 SELECT journey_orch.set_template('welcome', 'email', body => 'Bienvenue, {{ customer.name }} !', locale => 'fr');
 SELECT customer, r.locale, r.body FROM unnest('{1,2}'::text[]) AS customer, journey_orch.render('welcome', customer) AS r;

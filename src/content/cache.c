@@ -24,6 +24,7 @@
 #include "utils/snapmgr.h"
 
 #include "audience/audience.h"
+#include "content/sender.h"
 #include "content/template.h"
 #include "core/cache.h"
 #include "core/leaf.h"
@@ -106,6 +107,7 @@ void
 jo_content_init(void)
 {
 	jo_cache_register(&template_cache);
+	jo_sender_init();
 	jo_review_init();
 }
 
@@ -339,8 +341,13 @@ jo_template_find_newest(const char *name, const char *channel,
 	return find_template(name, channel, locale, false);
 }
 
-int
-jo_template_uses(const JoTemplate *template)
+List *
+jo_template_family(const char *name, const char *channel)
 {
-	return template->uses;
+	Family	   *family = get_family(name, channel, jo_require_review);
+	List	   *templates = NIL;
+
+	for (int i = 0; i < family->nmembers; i++)
+		templates = lappend(templates, get_template(&family->members[i]));
+	return templates;
 }

@@ -24,6 +24,7 @@ CREATE OR REPLACE FUNCTION journey_orch.render(
   context jsonb DEFAULT '{}',
   channel text DEFAULT NULL,
   locale text DEFAULT NULL,
+  topic text DEFAULT NULL,
   OUT channel text,
   OUT locale text,
   OUT subject text,
@@ -34,11 +35,45 @@ RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'journey_orch_render';
-REVOKE ALL ON FUNCTION journey_orch.render(text, text, jsonb, jsonb, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION journey_orch.render(text, text, jsonb, jsonb, text, text)
+REVOKE ALL ON FUNCTION journey_orch.render(text, text, jsonb, jsonb, text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.render(text, text, jsonb, jsonb, text, text, text)
   TO journey_orch_author, journey_orch_operator;
-COMMENT ON FUNCTION journey_orch.render(text, text, jsonb, jsonb, text, text) IS
+COMMENT ON FUNCTION journey_orch.render(text, text, jsonb, jsonb, text, text, text) IS
 'Previews a template as a customer: one row a channel, at the given locale or the customer''s. Raises JO007 when a hole raises.';
+
+COMMENT ON TYPE journey_orch.message_variable IS 'What a template sees as "message".';
+
+CREATE OR REPLACE FUNCTION journey_orch.set_sender(
+  name text,
+  postal_address text DEFAULT NULL,
+  base_url text DEFAULT NULL,
+  topic text DEFAULT NULL)
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_set_sender';
+REVOKE ALL ON FUNCTION journey_orch.set_sender(text, text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.set_sender(text, text, text, text)
+  TO journey_orch_author, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.set_sender(text, text, text, text) IS
+'Says who messages come from, all of them or those about a topic: name, postal address, and the https URL before the paths of unsubscribe and preference links. Returns created, replaced or unchanged.';
+
+CREATE OR REPLACE VIEW journey_orch.sender AS
+SELECT NULLIF(s.topic, '') AS topic, s.version,
+       s.version = pg_catalog.max(s.version) OVER (PARTITION BY s.topic) AS is_current,
+       s.name, s.postal_address, s.base_url, s.created_at, s.created_by
+FROM journey_orch.message_sender AS s;
+REVOKE ALL ON journey_orch.sender FROM PUBLIC;
+GRANT SELECT ON journey_orch.sender TO journey_orch_analyst, journey_orch_author, journey_orch_operator;
+COMMENT ON VIEW journey_orch.sender IS 'One row a version of a sender of messages.';
+COMMENT ON COLUMN journey_orch.sender.topic IS 'Topic whose messages he sends; NULL: the default sender.';
+COMMENT ON COLUMN journey_orch.sender.version IS '1, 2, 3 … of the topic; a version never changes.';
+COMMENT ON COLUMN journey_orch.sender.is_current IS 'True for the newest version, which messages name.';
+COMMENT ON COLUMN journey_orch.sender.name IS 'Name of the sender.';
+COMMENT ON COLUMN journey_orch.sender.postal_address IS 'His address on paper; NULL: the default sender''s.';
+COMMENT ON COLUMN journey_orch.sender.base_url IS 'What stands before the paths of unsubscribe and preference links; NULL: the default sender''s.';
+COMMENT ON COLUMN journey_orch.sender.created_at IS 'Real time at which the version was declared.';
+COMMENT ON COLUMN journey_orch.sender.created_by IS 'Session user who declared it.';
 
 CREATE OR REPLACE VIEW journey_orch.template AS
 SELECT t.name, t.channel, t.locale, t.version,

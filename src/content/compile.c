@@ -90,6 +90,7 @@ compile_hole(Compilation *compilation, const char *sql, JoError **error)
 		return -1;
 	choose_form(hole, jo_expression_type(hole->expression));
 	template->uses |= jo_expression_uses(hole->expression);
+	template->message_fields |= jo_expression_message_fields(hole->expression);
 	return template->nholes++;
 }
 
@@ -139,6 +140,8 @@ compile_part(Compilation *compilation, JoPart *part, const char *title,
 				Max(error->position - 1, 0);
 			return false;
 		}
+		part->message_fields |=
+			jo_expression_message_fields(compilation->template->holes[slot->hole].expression);
 	}
 	return true;
 }
@@ -199,7 +202,7 @@ jo_template_compile(const JoTemplateRow *row, JoTemplateFinding *finding)
 	compilation.owner = row->owner;
 	compilation.scope.customer_type = jo_customer_type();
 	compilation.scope.variables = JO_USES_CUSTOMER | JO_USES_EVENT |
-		JO_USES_CONTEXT | JO_USES_JOURNEY;
+		JO_USES_CONTEXT | JO_USES_JOURNEY | JO_USES_MESSAGE;
 
 	template->owner = row->owner;
 	template->version = row->version;

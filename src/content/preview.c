@@ -5,7 +5,7 @@
  * Uses the same cache and renderer as the engine.  The customer's row is read
  * with the rights of the binding's owner and holes run with those of the
  * template's, as they do in a run; so whoever may call this sees what a
- * message would show him.
+ * message would show him.  Only its links have no power.
  */
 #include "postgres.h"
 
@@ -36,7 +36,8 @@ enum
 	ARG_EVENT,
 	ARG_CONTEXT,
 	ARG_CHANNEL,
-	ARG_LOCALE
+	ARG_LOCALE,
+	ARG_TOPIC
 };
 
 /* Attributes of type journey_variable. */
@@ -134,6 +135,24 @@ make_journey(const JoCustomer *customer, Datum event)
 	return result;
 }
 
+/* The variable "message" of a preview in this channel. */
+static Datum
+make_message(const JoCustomer *customer, const char *channel, const char *topic)
+{
+	JoMessageSource source = {
+		.fields = ~(uint32) 0,
+		.channel = channel,
+		.customer_id = customer->customer_id,
+		.topic = topic,
+		.now = jo_clock_now(),
+		.is_preview = true
+	};
+	JoMessageFacts facts;
+
+	jo_message_describe(&source, &facts);
+	return jo_message_variable(&facts);
+}
+
 /* Channels of a template in order, as strings in CurrentMemoryContext. */
 static List *
 find_channels(const char *name)
@@ -205,8 +224,8 @@ put_row(ReturnSetInfo *result, const char *channel, const JoTemplate *template,
 }
 
 /*
- * render(template, customer, event, context, channel, locale): one row a
- * channel of the template, in order of channel.
+ * render(template, customer, event, context, channel, locale, topic): one row
+ * a channel of the template, in order of channel.
  */
 Datum
 journey_orch_render(PG_FUNCTION_ARGS)
@@ -219,6 +238,7 @@ journey_orch_render(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 	char	   *name;
 	char	   *locale;
+	char	   *topic;
 	int			count = 0;
 
 	ensure_argument(fcinfo, ARG_TEMPLATE, "template");
@@ -229,6 +249,7 @@ journey_orch_render(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 
 	name = optional_text(fcinfo, ARG_TEMPLATE);
+	topic = optional_text(fcinfo, ARG_TOPIC);
 	channels = PG_ARGISNULL(ARG_CHANNEL) ? find_channels(name) :
 		list_make1(optional_text(fcinfo, ARG_CHANNEL));
 	load_customer(&customer, optional_text(fcinfo, ARG_CUSTOMER));
@@ -249,6 +270,7 @@ journey_orch_render(PG_FUNCTION_ARGS)
 
 		if (template == NULL)
 			continue;
+		variables.message = make_message(&customer, channel, topic);
 		jo_template_render(template, 1, rows, &rendered);
 		if (rendered.error != NULL)
 			raise_render_error(name, channel, customer.customer_id, &rendered);

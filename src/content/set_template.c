@@ -28,6 +28,8 @@ PG_FUNCTION_INFO_V1(journey_orch_set_template);
 /* As long as a label of a definition may be. */
 #define NAME_BYTES 200
 
+JoTemplateGuard jo_template_guard = NULL;
+
 /* Arguments of the function, in order. */
 enum
 {
@@ -230,6 +232,7 @@ journey_orch_set_template(PG_FUNCTION_ARGS)
 	JoTemplateRow row;
 	JoTemplateRow *current;
 	JoTemplateFinding finding;
+	JoTemplate *template;
 
 	memset(&row, 0, sizeof(row));
 	row.name = required_name(fcinfo, ARG_NAME, "name");
@@ -249,8 +252,11 @@ journey_orch_set_template(PG_FUNCTION_ARGS)
 						jo_clipped(optional_text(fcinfo, ARG_LOCALE))),
 				 errhint("Write a language, or language and region, such as fr or fr-CA.")));
 	ensure_headers(row.headers);
-	if (jo_template_compile(&row, &finding) == NULL)
+	template = jo_template_compile(&row, &finding);
+	if (template == NULL)
 		raise_finding(&row, &finding);
+	if (jo_template_guard != NULL)
+		jo_template_guard(row.name, row.channel, template);
 	jo_leaf_ensure();
 
 	jo_lock(JO_LOCK_NAME, jo_lock_key(psprintf("template %s %s", row.name, row.channel)));

@@ -21,3 +21,30 @@ CREATE TABLE journey_orch.message_template
   CONSTRAINT message_template_pkey PRIMARY KEY (name, channel, locale, version)
 );
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.message_template', '');
+
+/* Who messages come from.  A row never changes: the highest version of a topic
+   is current, and what it leaves out is taken from the default sender's. */
+CREATE TABLE journey_orch.message_sender
+(
+  topic      text COLLATE "C" NOT NULL,      -- '' is the default sender
+  version    integer NOT NULL,
+  name       text NOT NULL,
+  postal_address text,
+  base_url   text,                           -- of the pages behind the links
+  created_at timestamptz NOT NULL,
+  created_by name NOT NULL,                  -- session user
+  CONSTRAINT message_sender_pkey PRIMARY KEY (topic, version)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.message_sender', '');
+
+/* What a hole sees as "message". */
+CREATE TYPE journey_orch.message_variable AS
+(
+  channel         text,
+  topic           text,
+  class           text,                      -- of the topic
+  sender          text,                      -- name of the sender
+  postal_address  text,
+  unsubscribe_url text,                      -- ends this topic on this channel, at once
+  preferences_url text                       -- everything the customer may choose
+);

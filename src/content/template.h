@@ -61,6 +61,7 @@ typedef struct JoPart
 {
 	char	   *name;			/* of a header: its name */
 	JoEscape	escape;
+	uint32		message_fields; /* that its holes name */
 	int			nslots;
 	JoSlot	   *slots;
 } JoPart;
@@ -75,6 +76,7 @@ struct JoTemplate
 	int			nheaders;
 	JoPart	   *headers;
 	int			uses;			/* JO_USES_* of all holes */
+	uint32		message_fields; /* attributes of "message" of all holes */
 	Oid			owner;
 	int32		version;
 	char	   *locale;

@@ -10,6 +10,7 @@
 #include "utils/builtins.h"
 
 #include "content/content.h"
+#include "core/errors.h"
 #include "enrollment/batch.h"
 
 /* One message under way. */
@@ -122,19 +123,80 @@ is_too_large(const JoChannel *channel, const JoRendered *rendered)
 	return bytes > channel->size_limit;
 }
 
+/*
+ * Say what n messages of one channel are about, as variable "message" of their
+ * runs.  What is simulated gets links without power.
+ */
+static JoMessageFacts *
+describe_group(JoBatch *batch, Composition *compositions, int n, uint32 fields)
+{
+	JoMessageFacts *facts = palloc(n * sizeof(JoMessageFacts));
+
+	for (int i = 0; i < n; i++)
+	{
+		JoRun	   *run = compositions[i].task->run;
+		JoMessageSource source = {
+			.fields = fields,
+			.channel = compositions[i].channel->name,
+			.customer_id = run->member->customer_id,
+			.topic = run->visit_state.step->u.send.topic,
+			.now = run->member->now,
+			.is_preview = batch->simulation != NULL
+		};
+
+		jo_message_describe(&source, &facts[i]);
+		run->variables.message = jo_message_variable(&facts[i]);
+		run->variables.message_isnull = false;
+	}
+	return facts;
+}
+
+/*
+ * What the law does not let out: a marketing message without the sender's
+ * address or a way to stop it.  publish() refuses the journey, set_template() the
+ * template; but a topic may become one of marketing later.
+ */
+static JoError *
+find_fault(const Composition *composition, const JoMessageFacts *facts)
+{
+	int			lacks = jo_message_lacks(facts, composition->template,
+										 composition->channel->opt_out);
+	JoError    *error;
+
+	if (lacks == 0)
+		return NULL;
+	error = make_error(ERRCODE_JO_RENDER_FAILED,
+					   psprintf("a marketing message of template \"%s\" in channel \"%s\" has no %s",
+								composition->task->run->visit_state.step->u.send.template,
+								composition->channel->name,
+								lacks & JO_LACKS_ADDRESS ? "postal address" :
+								"way to stop it"));
+	error->hint = pstrdup("See journey_orch.check_definition() and journey_orch.set_sender().");
+	return error;
+}
+
 /* Render n messages of one template. */
 static void
 render_group(JoBatch *batch, Composition *compositions, int n,
 			 JoError **errors)
 {
 	JoTemplate *template = compositions[0].template;
-	const JoVariables **rows = collect_variables(batch, compositions, n,
-												 jo_template_uses(template));
+	int			uses = jo_template_uses(template);
+	JoOptOut	form = compositions[0].channel->opt_out;
+	bool		is_mail = form == JO_OPT_OUT_LINK;
+	const JoVariables **rows = collect_variables(batch, compositions, n, uses);
 	JoRendered *rendered = palloc0(n * sizeof(JoRendered));
+	JoMessageFacts *facts = NULL;
 
+	if (form != JO_OPT_OUT_NONE || (uses & JO_USES_MESSAGE))
+		facts = describe_group(batch, compositions, n,
+							   jo_template_message_fields(template) |
+							   (is_mail ? JO_MESSAGE_UNSUBSCRIBE_URL : 0));
 	jo_template_render(template, n, rows, rendered);
 	for (int i = 0; i < n; i++)
 	{
+		if (rendered[i].error == NULL && form != JO_OPT_OUT_NONE)
+			rendered[i].error = find_fault(&compositions[i], &facts[i]);
 		if (rendered[i].error != NULL)
 		{
 			errors[compositions[i].ordinal] = rendered[i].error;
@@ -145,6 +207,9 @@ render_group(JoBatch *batch, Composition *compositions, int n,
 			compositions[i].task->composed = JO_COMPOSED_TOO_LARGE;
 			continue;
 		}
+		if (is_mail)
+			rendered[i].headers = jo_message_add_headers(rendered[i].headers,
+														 &facts[i]);
 		compositions[i].task->payload =
 			jo_outbox_payload(compositions[i].address, rendered[i].subject,
 							  rendered[i].body, rendered[i].html,

@@ -564,5 +564,6 @@ void
 jo_journey_init(void)
 {
 	jo_acts_init();
+	jo_template_use_init();
 	jo_cache_register(&cache);
 }

@@ -105,8 +105,11 @@ load_names(JoReader *reader, JoNameKind kind, HTAB *known,
 		HeapTuple	tuple = SPI_tuptable->vals[row];
 		TupleDesc	desc = SPI_tuptable->tupdesc;
 		MemoryContext oldcontext = MemoryContextSwitchTo(context);
-		JoNameUse	use = {kind, SPI_getvalue(tuple, desc, 1),
-		SPI_getvalue(tuple, desc, 2), NULL};
+		JoNameUse	use = {
+			.kind = kind,
+			.name = SPI_getvalue(tuple, desc, 1),
+			.channel = SPI_getvalue(tuple, desc, 2)
+		};
 		char	   *key = use_key(&use);
 
 		(void) hash_search(known, &key, HASH_ENTER, NULL);

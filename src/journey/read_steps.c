@@ -57,7 +57,7 @@ read_send(JoReader *reader, JoStep *step, JsonbValue *source,
 		if (step->u.send.template &&
 			jo_read_member(&send, "template", &send_path, &ignored, &template_path))
 			jo_use_name(reader, JO_NAME_TEMPLATE, step->u.send.template, name,
-						&template_path);
+						&template_path)->topic = step->u.send.topic;
 	}
 	step->u.send.awaits_outcome = step->on_failure != JO_NO_STEP ||
 		step->u.send.nchannels > 1;

@@ -462,15 +462,16 @@ jo_path_copy(const JoPath *path)
 	return copy;
 }
 
-void
+JoNameUse *
 jo_use_name(JoReader *reader, JoNameKind kind, char *name, char *channel,
 			const JoPath *path)
 {
-	JoNameUse  *use = palloc(sizeof(JoNameUse));
+	JoNameUse  *use = palloc0(sizeof(JoNameUse));
 
 	use->kind = kind;
 	use->name = name;
 	use->channel = channel;
 	use->path = jo_path_copy(path);
 	reader->name_uses = lappend(reader->name_uses, use);
+	return use;
 }

@@ -51,6 +51,7 @@ typedef struct JoNameUse
 	JoNameKind	kind;
 	char	   *name;
 	char	   *channel;		/* of a template */
+	char	   *topic;			/* of a template, or NULL */
 	const JoPath *path;
 } JoNameUse;
 
@@ -175,8 +176,9 @@ extern void jo_add_edge(JoReader *reader, int from, int to, const char *label,
 /* Number of a step by name, or JO_NO_STEP. */
 extern int	jo_find_step(JoReader *reader, const char *name, int length);
 
-extern void jo_use_name(JoReader *reader, JoNameKind kind, char *name,
-						char *channel, const JoPath *path);
+/* The result is the reader's and may be amended. */
+extern JoNameUse *jo_use_name(JoReader *reader, JoNameKind kind, char *name,
+							  char *channel, const JoPath *path);
 
 /* A copy of a path that outlives the walk. */
 extern const JoPath *jo_path_copy(const JoPath *path);
@@ -248,6 +250,16 @@ extern void jo_check_digests(JoReader *reader);
 extern void jo_number_steps(JoReader *reader);
 
 extern void jo_check_names(JoReader *reader);
+
+/* ---- check_templates.c ---- */
+
+/* Findings about the templates that exist for what the steps send. */
+extern void jo_check_templates(JoReader *reader);
+
+/* ---- template_use.c ---- */
+
+/* Look at what set_template() declares, too. */
+extern void jo_template_use_init(void);
 
 /* check_enter.c: which enter steps a run may reach at once, before the steps
  * are numbered; whether what they enter exists and takes them. */

@@ -69,7 +69,7 @@ jo_channel_init(void)
 	" c.max_attempts, c.retry_after, c.retry_max, c.expires_after," \
 	" c.rate::double precision, c.size_limit, c.consent, c.dispositions," \
 	" ARRAY(SELECT g.role::pg_catalog.oid FROM journey_orch.channel_grant g" \
-	"        WHERE g.channel = c.channel)" \
+	"        WHERE g.channel = c.channel), c.opt_out" \
 	" FROM journey_orch.channel c ORDER BY c.channel"
 
 static void
@@ -119,6 +119,14 @@ read_words(Datum array)
 	return words;
 }
 
+static JoOptOut
+read_opt_out(const char *word)
+{
+	if (strcmp(word, "link") == 0)
+		return JO_OPT_OUT_LINK;
+	return strcmp(word, "stop") == 0 ? JO_OPT_OUT_STOP : JO_OPT_OUT_NONE;
+}
+
 static ChannelEntry *
 load_channel(HeapTuple tuple, TupleDesc descriptor)
 {
@@ -141,6 +149,7 @@ load_channel(HeapTuple tuple, TupleDesc descriptor)
 	channel->consent = SPI_getvalue(tuple, descriptor, 12);
 	channel->dispositions = read_words(read_column(tuple, descriptor, 13));
 	load_grants(entry, read_column(tuple, descriptor, 14));
+	channel->opt_out = read_opt_out(SPI_getvalue(tuple, descriptor, 15));
 	return entry;
 }
 

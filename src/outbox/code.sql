@@ -5,15 +5,16 @@ CREATE OR REPLACE FUNCTION journey_orch.set_channel(
   rate numeric DEFAULT NULL, send_window jsonb DEFAULT NULL, unit_cost numeric DEFAULT NULL,
   currency text DEFAULT NULL, max_attempts integer DEFAULT 5, retry_after interval DEFAULT '1 minute',
   retry_max interval DEFAULT '1 day', expires_after interval DEFAULT NULL,
-  size_limit integer DEFAULT NULL, consent text DEFAULT 'topic', dispositions text[] DEFAULT NULL)
+  size_limit integer DEFAULT NULL, consent text DEFAULT 'topic', dispositions text[] DEFAULT NULL,
+  opt_out text DEFAULT 'none')
 RETURNS void
 LANGUAGE C VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'journey_orch_set_channel';
-REVOKE ALL ON FUNCTION journey_orch.set_channel(text, text, text, text, numeric, jsonb, numeric, text, integer, interval, interval, interval, integer, text, text[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION journey_orch.set_channel(text, text, text, text, numeric, jsonb, numeric, text, integer, interval, interval, interval, integer, text, text[])
+REVOKE ALL ON FUNCTION journey_orch.set_channel(text, text, text, text, numeric, jsonb, numeric, text, integer, interval, interval, interval, integer, text, text[], text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.set_channel(text, text, text, text, numeric, jsonb, numeric, text, integer, interval, interval, interval, integer, text, text[], text)
   TO journey_orch_operator;
-COMMENT ON FUNCTION journey_orch.set_channel(text, text, text, text, numeric, jsonb, numeric, text, integer, interval, interval, interval, integer, text, text[]) IS
+COMMENT ON FUNCTION journey_orch.set_channel(text, text, text, text, numeric, jsonb, numeric, text, integer, interval, interval, interval, integer, text, text[], text) IS
   'Declares a channel: where its messages go (address_sql: text, over customer, event, context, journey), how it is drained, how fast, how often a failed message is tried again, and what its messages must be like. The same call twice changes nothing.';
 
 /* ---- presets ---- */
@@ -24,7 +25,8 @@ CREATE OR REPLACE VIEW journey_orch.channel_preset AS
 SELECT p.preset, p.kind, 'claim'::text AS drain, p.address_sql, NULL::numeric AS rate,
        NULL::jsonb AS send_window, NULL::numeric AS unit_cost, NULL::text AS currency,
        p.max_attempts, p.retry_after, p.retry_max, p.expires_after, p.size_limit,
-       'topic'::text AS consent, p.dispositions, p.source
+       'topic'::text AS consent, p.dispositions,
+       CASE p.preset WHEN 'email' THEN 'link' WHEN 'sms' THEN 'stop' ELSE 'none' END AS opt_out, p.source
   FROM (VALUES
     ('email', 'push', 'customer.email', 18, '30 minutes'::interval, '8 hours'::interval, NULL::interval, 102400, NULL::text[],
      'Retry not before 30 minutes, for four to five days: RFC 5321, 4.5.4.1. Size: Gmail clips what is longer than 102 KB.'),
@@ -58,6 +60,7 @@ COMMENT ON COLUMN journey_orch.channel_preset.expires_after IS 'How long a messa
 COMMENT ON COLUMN journey_orch.channel_preset.size_limit IS 'Most bytes of subject, body and html together.';
 COMMENT ON COLUMN journey_orch.channel_preset.consent IS 'topic, opt_in or none.';
 COMMENT ON COLUMN journey_orch.channel_preset.dispositions IS 'How a task may end.';
+COMMENT ON COLUMN journey_orch.channel_preset.opt_out IS 'How a marketing message must let people out: link, stop or none.';
 COMMENT ON COLUMN journey_orch.channel_preset.source IS 'Where the values come from.';
 
 CREATE OR REPLACE FUNCTION journey_orch.add_preset_channel(

@@ -5,6 +5,7 @@
 #ifndef JO_OUTBOX_H
 #define JO_OUTBOX_H
 
+#include "content/content.h"
 #include "core/clock.h"
 #include "core/expression.h"
 #include "utils/jsonb.h"
@@ -27,6 +28,7 @@ typedef struct JoChannel
 	int			size_limit;		/* bytes; 0: none */
 	char	   *consent;		/* topic, opt_in, none */
 	char	  **dispositions;	/* ends with NULL; NULL: of no task */
+	JoOptOut	opt_out;
 } JoChannel;
 
 extern void jo_channel_cache_begin(void);

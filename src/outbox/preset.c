@@ -32,12 +32,12 @@ PG_FUNCTION_INFO_V1(journey_orch_add_preset_channel);
 	"SELECT journey_orch.set_channel(a.channel, a.address_sql, a.kind, a.drain," \
 	" a.rate, a.send_window, a.unit_cost, a.currency, a.max_attempts," \
 	" a.retry_after, a.retry_max, a.expires_after, a.size_limit, a.consent," \
-	" a.dispositions)" \
+	" a.dispositions, a.opt_out)" \
 	" FROM pg_catalog.jsonb_to_record($1) AS a(channel text, address_sql text," \
 	" kind text, drain text, rate numeric, send_window jsonb, unit_cost numeric," \
 	" currency text, max_attempts integer, retry_after interval," \
 	" retry_max interval, expires_after interval, size_limit integer," \
-	" consent text, dispositions text[])"
+	" consent text, dispositions text[], opt_out text)"
 
 static void
 ensure_arguments(FunctionCallInfo fcinfo)

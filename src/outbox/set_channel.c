@@ -56,7 +56,8 @@ enum
 	ARG_EXPIRES_AFTER,
 	ARG_SIZE_LIMIT,
 	ARG_CONSENT,
-	ARG_DISPOSITIONS
+	ARG_DISPOSITIONS,
+	ARG_OPT_OUT
 };
 
 static void
@@ -283,6 +284,7 @@ static void
 ensure_set_channel_arguments(FunctionCallInfo fcinfo)
 {
 	static const char *const consents[] = {"topic", "opt_in", "none"};
+	static const char *const opt_outs[] = {"none", "link", "stop"};
 	static const struct
 	{
 		int			argument;
@@ -292,6 +294,7 @@ ensure_set_channel_arguments(FunctionCallInfo fcinfo)
 		{ARG_KIND, "kind"}, {ARG_DRAIN, "drain"},
 		{ARG_MAX_ATTEMPTS, "max_attempts"}, {ARG_RETRY_AFTER, "retry_after"},
 		{ARG_RETRY_MAX, "retry_max"}, {ARG_CONSENT, "consent"},
+		{ARG_OPT_OUT, "opt_out"},
 	};
 	char	   *kind;
 
@@ -308,6 +311,8 @@ ensure_set_channel_arguments(FunctionCallInfo fcinfo)
 	ensure_limits(fcinfo);
 	ensure_word("consent", text_to_cstring(PG_GETARG_TEXT_PP(ARG_CONSENT)),
 				consents, lengthof(consents));
+	ensure_word("opt_out", text_to_cstring(PG_GETARG_TEXT_PP(ARG_OPT_OUT)),
+				opt_outs, lengthof(opt_outs));
 	ensure_dispositions(fcinfo, kind);
 	ensure_address(text_to_cstring(PG_GETARG_TEXT_PP(ARG_ADDRESS_SQL)));
 }
@@ -315,20 +320,21 @@ ensure_set_channel_arguments(FunctionCallInfo fcinfo)
 /* The columns that the arguments give, in the order of stored[] below. */
 #define COLUMNS \
 	"kind, drain, address_sql, owner, rate, unit_cost, currency, max_attempts," \
-	" retry_after, retry_max, expires_after, size_limit, consent, dispositions"
+	" retry_after, retry_max, expires_after, size_limit, consent, dispositions," \
+	" opt_out"
 #define EXCLUDED \
 	"excluded.kind, excluded.drain, excluded.address_sql, excluded.owner," \
 	" excluded.rate, excluded.unit_cost, excluded.currency," \
 	" excluded.max_attempts, excluded.retry_after, excluded.retry_max," \
 	" excluded.expires_after, excluded.size_limit, excluded.consent," \
-	" excluded.dispositions"
+	" excluded.dispositions, excluded.opt_out"
 #define PRESENT \
 	"c.kind, c.drain, c.address_sql, c.owner, c.rate, c.unit_cost, c.currency," \
 	" c.max_attempts, c.retry_after, c.retry_max, c.expires_after, c.size_limit," \
-	" c.consent, c.dispositions"
+	" c.consent, c.dispositions, c.opt_out"
 #define STORE_CHANNEL \
 	"INSERT INTO journey_orch.channel AS c (channel, " COLUMNS ", changed_at)" \
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15," \
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16," \
 	" pg_catalog.clock_timestamp())" \
 	" ON CONFLICT (channel) DO UPDATE SET (" COLUMNS ", changed_at)" \
 	" = (" EXCLUDED ", excluded.changed_at)" \
@@ -337,7 +343,7 @@ ensure_set_channel_arguments(FunctionCallInfo fcinfo)
 
 /* set_channel(channel, address_sql, kind, drain, rate, send_window, unit_cost,
  * currency, max_attempts, retry_after, retry_max, expires_after, size_limit,
- * consent, dispositions) */
+ * consent, dispositions, opt_out) */
 Datum
 journey_orch_set_channel(PG_FUNCTION_ARGS)
 {
@@ -352,7 +358,7 @@ journey_orch_set_channel(PG_FUNCTION_ARGS)
 		{ARG_MAX_ATTEMPTS, INT4OID}, {ARG_RETRY_AFTER, INTERVALOID},
 		{ARG_RETRY_MAX, INTERVALOID}, {ARG_EXPIRES_AFTER, INTERVALOID},
 		{ARG_SIZE_LIMIT, INT4OID}, {ARG_CONSENT, TEXTOID},
-		{ARG_DISPOSITIONS, TEXTARRAYOID},
+		{ARG_DISPOSITIONS, TEXTARRAYOID}, {ARG_OPT_OUT, TEXTOID},
 	};
 	Oid			types[lengthof(stored)];
 	Datum		values[lengthof(stored)];

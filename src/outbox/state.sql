@@ -18,12 +18,14 @@ CREATE TABLE journey_orch.channel
   size_limit  integer,                       -- bytes of subject, body and html
   consent     text NOT NULL,                 -- what a message needs, beside its topic
   dispositions text[],                       -- how a task may end
+  opt_out     text NOT NULL,                 -- how a marketing message must let people out
   changed_at  timestamptz NOT NULL,
   CONSTRAINT channel_pkey PRIMARY KEY (channel),
   CONSTRAINT channel_kind CHECK (kind IN ('push', 'inbox', 'audience', 'task')),
   CONSTRAINT channel_drain CHECK (drain IN ('claim', 'stream')),
   CONSTRAINT channel_max_attempts CHECK (max_attempts BETWEEN 1 AND 100),
-  CONSTRAINT channel_consent CHECK (consent IN ('topic', 'opt_in', 'none'))
+  CONSTRAINT channel_consent CHECK (consent IN ('topic', 'opt_in', 'none')),
+  CONSTRAINT channel_opt_out CHECK (opt_out IN ('none', 'link', 'stop'))
 );
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.channel', '');
 

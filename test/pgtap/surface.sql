@@ -88,6 +88,8 @@ INSERT INTO contract VALUES
   ('approve_version', '{journey,version,note}'),
   ('approve_template', '{name,channel,note,locale}'),
   ('set_template', '{name,channel,body,subject,html,locale,headers}'),
+  ('set_sender', '{name,postal_address,base_url,topic}'),
+  ('render', '{template,customer,event,context,channel,locale,topic}'),
   ('bind_customer', '{relation,id_sql,timezone_sql,locale_sql,region_sql}'),
   ('watch', '{relation,event,customer_sql,operations,condition_sql,payload_sql,columns}'),
   ('unwatch', '{relation,event}'),
