@@ -270,3 +270,23 @@ SELECT journey_orch.import_suppressions('email', ARRAY[sha256('eve@example.com')
 SELECT journey_orch.unsuppress('email', 'ben@example.com', 'complaint');
 
 SELECT scope, channel, reason, is_live FROM journey_orch.suppression ORDER BY suppression_id;
+
+SELECT journey_orch.unsubscribe_token('1', 'email', 'offers') AS token \gset
+SELECT :'token' ~ '^[A-Za-z0-9_-]{70,120}$' AS fits_a_link;
+
+SELECT journey_orch.unsubscribe(:'token'), journey_orch.unsubscribe(:'token') AS again;
+
+SELECT journey_orch.preference_token('1', 'email') AS token \gset
+
+SELECT topic, state, is_wanted FROM journey_orch.preferences(:'token');
+
+SELECT journey_orch.set_preference(:'token', 'offers', true, '{"text_version": "2026-03"}');
+
+SELECT action, word, may_confirm FROM journey_orch.inbound('sms', '+1 555 010 4000', ' Stop. ', customer => '2');
+SELECT decision, gate, rule FROM journey_orch.ask_gates('2', 'sms', 'offers', '+15550104000');
+
+SELECT journey_orch.confirm_inbound(1), journey_orch.confirm_inbound(1) AS again;
+
+SELECT journey_orch.set_keyword('Schluss!', 'de', 'stop');
+
+SELECT journey_orch.rotate_token_key();

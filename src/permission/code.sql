@@ -885,6 +885,326 @@ COMMENT ON COLUMN journey_orch.suppression.recorded_at IS 'Real time of the reco
 COMMENT ON COLUMN journey_orch.suppression.lifted_by IS 'Session user who lifted it.';
 COMMENT ON COLUMN journey_orch.suppression.is_live IS 'True while it holds.';
 
+/* ---- links, preferences, what comes back ---- */
+
+CREATE OR REPLACE FUNCTION journey_orch.rotate_token_key(revoke_older boolean DEFAULT false)
+RETURNS integer
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_rotate_token_key';
+REVOKE ALL ON FUNCTION journey_orch.rotate_token_key(boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.rotate_token_key(boolean) TO journey_orch_operator, journey_orch_privacy;
+COMMENT ON FUNCTION journey_orch.rotate_token_key(boolean) IS
+'Makes a new key for the tokens of links; those made before go on to be good, or, after a leak, no more. Returns its number.';
+
+CREATE OR REPLACE FUNCTION journey_orch.unsubscribe_token(customer text, channel text, topic text)
+RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM journey_orch._need_statement('unsubscribe_token', customer, channel, topic, 'token', '{}');
+  RETURN journey_orch._token_make(1, customer, channel, topic, NULL, 0);
+END
+$$;
+REVOKE ALL ON FUNCTION journey_orch.unsubscribe_token(text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.unsubscribe_token(text, text, text) TO journey_orch_app;
+COMMENT ON FUNCTION journey_orch.unsubscribe_token(text, text, text) IS
+'A token for unsubscribe(): for a link, good for 400 days, that tells neither customer nor address.';
+
+CREATE OR REPLACE FUNCTION journey_orch.preference_token(customer text, channel text DEFAULT NULL)
+RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM journey_orch._need_statement('preference_token', customer, channel, NULL, 'token', '{}');
+  RETURN journey_orch._token_make(2, customer, channel, NULL, NULL, 0);
+END
+$$;
+REVOKE ALL ON FUNCTION journey_orch.preference_token(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.preference_token(text, text) TO journey_orch_app;
+COMMENT ON FUNCTION journey_orch.preference_token(text, text) IS
+'A token for preferences() and set_preference(), good for 400 days; it may also subscribe.';
+
+CREATE OR REPLACE FUNCTION journey_orch.unsubscribe(token text, everything boolean DEFAULT false)
+RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  t record := journey_orch._token_read(token, 1, 2);
+  before bigint;
+BEGIN
+  IF everything IS NULL THEN
+    RAISE EXCEPTION 'argument "everything" of unsubscribe() must not be null' USING ERRCODE = '22004';
+  END IF;
+  PERFORM journey_orch._consent_lock(t.customer);
+  before := coalesce((SELECT max(c.consent_id) FROM journey_orch.consent AS c WHERE c.customer_id = t.customer), 0);
+  RETURN CASE WHEN journey_orch._withdraw(t.customer, CASE WHEN NOT everything THEN t.channel END,
+                                          CASE WHEN NOT everything THEN t.topic END, 'withdrawn', 'unsubscribe', '{}') > before
+              THEN 'unsubscribed' ELSE 'already' END;
+END
+$$;
+REVOKE ALL ON FUNCTION journey_orch.unsubscribe(text, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.unsubscribe(text, boolean) TO journey_orch_app;
+COMMENT ON FUNCTION journey_orch.unsubscribe(text, boolean) IS
+'One click: withdraws consent for the channel and topic of the token, or for everything. unsubscribed, or already when nothing was left to withdraw. Raises JO009.';
+
+CREATE OR REPLACE FUNCTION journey_orch.preferences(token text)
+RETURNS TABLE (topic text, description text, channel text, class text, consent text, state text, is_wanted boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  t record := journey_orch._token_read(token, 1, 2);
+BEGIN
+  RETURN QUERY
+  SELECT m.topic, m.description, t.channel::text, m.class, m.consent, s.state,
+         s.state = 'granted' OR (s.state IN ('unknown', 'expired') AND m.consent <> 'opt_in')
+  FROM journey_orch.message_topic AS m,
+       LATERAL (SELECT journey_orch.consent_state(t.customer, t.channel, m.topic) AS state) AS s
+  WHERE m.class IN ('marketing', 'service')
+  ORDER BY m.topic COLLATE "C";
+END
+$$;
+REVOKE ALL ON FUNCTION journey_orch.preferences(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.preferences(text) TO journey_orch_app;
+COMMENT ON FUNCTION journey_orch.preferences(text) IS
+'What a preference centre shows: the declared topics of class marketing and service, and what the customer wants on the token''s channel. Changes nothing.';
+
+CREATE OR REPLACE FUNCTION journey_orch.set_preference(
+  token text,
+  topic text,
+  wanted boolean,
+  evidence jsonb DEFAULT '{}')
+RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  -- An unsubscribe link travels in every forwarded message: it may only stop.
+  t record := journey_orch._token_read(token, 2, CASE WHEN wanted THEN 2 ELSE 1 END);
+  state text;
+BEGIN
+  PERFORM journey_orch._need('set_preference', 'topic', topic, 200);
+  PERFORM journey_orch._need_object('set_preference', 'evidence', evidence);
+  IF wanted IS NULL THEN
+    RAISE EXCEPTION 'argument "wanted" of set_preference() must not be null' USING ERRCODE = '22004';
+  END IF;
+  IF NOT EXISTS (SELECT FROM journey_orch.message_topic AS m WHERE m.topic = set_preference.topic) THEN
+    RAISE EXCEPTION 'topic "%" does not exist', left(topic, 60)
+      USING ERRCODE = '42704', HINT = 'journey_orch.preferences() lists them.';
+  END IF;
+  PERFORM journey_orch._consent_lock(t.customer);
+  state := journey_orch.consent_state(t.customer, t.channel, topic);
+  IF NOT wanted THEN
+    PERFORM journey_orch._withdraw(t.customer, t.channel, topic, CASE state WHEN 'granted' THEN 'withdrawn' ELSE 'denied' END,
+                                   'preference centre', evidence);
+  ELSIF state <> 'granted' THEN
+    evidence := evidence || '{"method": "preference_centre"}';
+    PERFORM journey_orch._need_evidence('consent', evidence);
+    PERFORM journey_orch._say(t.customer, t.channel, topic, 'granted', 'consent', NULL, NULL, 'preference centre', evidence);
+  END IF;
+  RETURN journey_orch.consent_state(t.customer, t.channel, topic);
+END
+$$;
+REVOKE ALL ON FUNCTION journey_orch.set_preference(text, text, boolean, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.set_preference(text, text, boolean, jsonb) TO journey_orch_app;
+COMMENT ON FUNCTION journey_orch.set_preference(text, text, boolean, jsonb) IS
+'Records what a customer wants of a topic on the token''s channel; to say yes takes a token of preference_token() and evidence of text_version. Returns the state.';
+
+/* A text as keywords are compared: lower case, no accents, words of letters and
+   digits only, fillers left out, joined.  ' Please STOP-all! ' is 'stopall'. */
+CREATE OR REPLACE FUNCTION journey_orch._plain_words(body text)
+RETURNS text[]
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT coalesce(array_agg(w.word ORDER BY w.place) FILTER (WHERE w.word <> ''), '{}')
+  FROM regexp_split_to_table(translate(lower(left(body, 1000)), 'ÀÂÄÁÃÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÇÑàâäáãéèêëíìîïóòôöõúùûüçñ''’',
+                                       'aaaaaeeeeiiiiooooouuuucnaaaaaeeeeiiiiooooouuuucn'), '[^a-z0-9]+')
+       WITH ORDINALITY AS w (word, place)
+$$;
+REVOKE ALL ON FUNCTION journey_orch._plain_words(text) FROM PUBLIC;
+COMMENT ON FUNCTION journey_orch._plain_words(text) IS
+'The words of a text in lower case and without accents.';
+
+CREATE OR REPLACE FUNCTION journey_orch.set_keyword(word text, language text, action text)
+RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  plain text;
+  outcome text;
+BEGIN
+  PERFORM journey_orch._need('set_keyword', 'word', word, 200);
+  PERFORM journey_orch._need('set_keyword', 'language', language, 200);
+  PERFORM journey_orch._need('set_keyword', 'action', action, 1000);
+  PERFORM journey_orch._need_one_of('action', action, '{stop,start,help,filler}');
+  plain := array_to_string(journey_orch._plain_words(word), '');
+  IF plain = '' THEN
+    RAISE EXCEPTION 'argument "word" of set_keyword() has no letter or digit' USING ERRCODE = '22023';
+  END IF;
+  INSERT INTO journey_orch.keyword AS k (word, language, action)
+  VALUES (plain, set_keyword.language, set_keyword.action)
+  ON CONFLICT ON CONSTRAINT keyword_pkey DO UPDATE SET action = excluded.action, is_preset = false
+  WHERE k.action <> excluded.action
+  RETURNING CASE WHEN k.xmax = 0 THEN 'created' ELSE 'replaced' END INTO outcome;
+  RETURN coalesce(outcome, 'unchanged');
+END
+$$;
+REVOKE ALL ON FUNCTION journey_orch.set_keyword(text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.set_keyword(text, text, text) TO journey_orch_operator, journey_orch_privacy;
+COMMENT ON FUNCTION journey_orch.set_keyword(text, text, text) IS
+'Declares what a word that customers send back means: stop, start, help, or filler. Returns created, replaced or unchanged.';
+
+CREATE OR REPLACE FUNCTION journey_orch._keyword(body text, OUT action text, OUT word text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  -- All its words together, or what is left without fillers; stop wins.
+  WITH said AS (SELECT p.words FROM (SELECT journey_orch._plain_words(body) AS words) AS p),
+  tried AS (
+    SELECT array_to_string(s.words, '') AS text FROM said AS s
+    UNION
+    SELECT string_agg(u.word, '' ORDER BY u.place)
+    FROM said AS s, unnest(s.words) WITH ORDINALITY AS u (word, place)
+    WHERE NOT EXISTS (SELECT FROM journey_orch.keyword AS k WHERE k.word = u.word AND k.action = 'filler'))
+  SELECT coalesce(min(f.action), 'none'), min(f.word) FROM (
+    SELECT k.action, k.word FROM tried AS t JOIN journey_orch.keyword AS k ON k.word = t.text AND k.action <> 'filler'
+    UNION ALL
+    -- said more than once, or in several words
+    SELECT 'stop', min(k.word)
+    FROM said AS s, unnest(s.words) AS u (word)
+         LEFT JOIN journey_orch.keyword AS k ON k.word = u.word AND k.action = 'stop'
+    WHERE k.word IS NOT NULL OR NOT EXISTS (SELECT FROM journey_orch.keyword AS f WHERE f.word = u.word AND f.action = 'filler')
+    HAVING count(*) > 0 AND count(*) = count(k.word)
+    ORDER BY 1 DESC, 2 LIMIT 1) AS f
+$$;
+REVOKE ALL ON FUNCTION journey_orch._keyword(text) FROM PUBLIC;
+COMMENT ON FUNCTION journey_orch._keyword(text) IS
+'What a text that a customer sent back means: stop, start, help or none.';
+
+/* What START gives back: what a STOP took, and nothing that was never given. */
+CREATE OR REPLACE FUNCTION journey_orch._resume_consent(customer text, channel text, evidence jsonb)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  stopped record;
+  m record;
+  before text;
+BEGIN
+  SELECT c.consent_id, c.at INTO stopped FROM journey_orch.consent AS c
+  WHERE c.customer_id = customer AND c.channel = _resume_consent.channel AND c.source = 'inbound' AND c.state = 'withdrawn'
+  ORDER BY c.at DESC, c.consent_id DESC LIMIT 1;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  FOR m IN SELECT d.topic, d.class, d.consent FROM journey_orch.message_topic AS d ORDER BY d.topic COLLATE "C" LOOP
+    CONTINUE WHEN journey_orch.consent_state(customer, channel, m.topic) <> 'withdrawn';
+    before := journey_orch.consent_state(customer, channel, m.topic, stopped.at - interval '1 microsecond');
+    CONTINUE WHEN before IN ('withdrawn', 'denied', 'pending') OR (m.consent = 'opt_in' AND before <> 'granted');
+    PERFORM journey_orch._say(customer, channel, m.topic, 'granted', 'consent', NULL, NULL, 'inbound',
+      evidence || jsonb_build_object('resumes', stopped.consent_id::text));
+  END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION journey_orch._resume_consent(text, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION journey_orch._resume_consent(text, text, jsonb) IS
+'Grants again what the last STOP of a customer on a channel has withdrawn.';
+
+CREATE OR REPLACE FUNCTION journey_orch.inbound(
+  channel text,
+  address text,
+  body text,
+  customer text DEFAULT NULL,
+  scope text DEFAULT 'all',
+  topic text DEFAULT NULL,
+  OUT inbound_id bigint,
+  OUT action text,
+  OUT word text,
+  OUT may_confirm boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  hash bytea;
+  stop_channel text := CASE WHEN scope <> 'all' THEN channel END;
+  stop_topic text := CASE WHEN scope = 'topic' THEN topic END;
+  now timestamptz := journey_orch.clock();
+  said jsonb;
+BEGIN
+  PERFORM journey_orch._need('inbound', 'channel', channel, 200);
+  PERFORM journey_orch._need('inbound', 'address', btrim(address, E' \t\r\n\f\v'), 2000);
+  PERFORM journey_orch._need_or_null('inbound', 'customer', customer, 1000);
+  PERFORM journey_orch._need('inbound', 'scope', scope, 1000);
+  PERFORM journey_orch._need_one_of('scope', scope, '{all,channel,topic}');
+  PERFORM journey_orch._need_or_null('inbound', 'topic', topic, 200);
+  IF body IS NULL THEN
+    RAISE EXCEPTION 'argument "body" of inbound() must not be null' USING ERRCODE = '22004';
+  ELSIF (scope = 'topic') <> (topic IS NOT NULL) THEN
+    RAISE EXCEPTION 'argument "topic" of inbound() goes with scope "topic"'
+      USING ERRCODE = '22023', HINT = 'Scope all stops everything to the address, channel everything on the channel.';
+  END IF;
+
+  hash := journey_orch._address_hash(address);
+  SELECT k.action, k.word INTO action, word FROM journey_orch._keyword(body) AS k;
+  INSERT INTO journey_orch.inbound_message AS i (channel, address_hash, customer_id, action, word, at, recorded_at)
+  VALUES (inbound.channel, hash, inbound.customer, inbound.action, inbound.word, now, clock_timestamp())
+  RETURNING i.inbound_id INTO inbound_id;
+  said := jsonb_build_object('method', 'keyword', 'text_version', word, 'inbound_id', inbound_id::text);
+  may_confirm := false;
+
+  IF action = 'stop' THEN
+    may_confirm := NOT EXISTS (
+      SELECT FROM journey_orch.suppressed_address AS s
+      WHERE s.address_hash = hash AND s.reason = 'unsubscribed' AND s.lifted_at IS NULL
+        AND (s.channel IS NULL OR s.channel = stop_channel) AND (s.topic IS NULL OR s.topic = stop_topic));
+    PERFORM journey_orch._suppress(hash, stop_channel, stop_topic, 'unsubscribed', NULL, 'inbound', said);
+    IF customer IS NOT NULL THEN
+      PERFORM journey_orch._withdraw(customer, channel, stop_topic, 'withdrawn', 'inbound', said);
+    END IF;
+    UPDATE journey_orch.inbound_message AS i SET confirm_until = now + interval '5 minutes'
+    WHERE i.inbound_id = inbound.inbound_id AND inbound.may_confirm;
+  ELSIF action = 'start' THEN
+    UPDATE journey_orch.suppressed_address AS s SET lifted_at = now, lifted_by = session_user
+    WHERE s.address_hash = hash AND s.reason = 'unsubscribed' AND s.source = 'inbound' AND s.lifted_at IS NULL
+      AND (s.channel IS NULL OR s.channel = inbound.channel);
+    IF customer IS NOT NULL THEN
+      PERFORM journey_orch._consent_lock(customer);
+      PERFORM journey_orch._resume_consent(customer, channel, said);
+    END IF;
+  END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION journey_orch.inbound(text, text, text, text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.inbound(text, text, text, text, text, text) TO journey_orch_app;
+COMMENT ON FUNCTION journey_orch.inbound(text, text, text, text, text, text) IS
+'What a customer sent back: a word of STOP suppresses the address and withdraws his consent, START takes that back, HELP does nothing; the answer says which, and whether one confirmation may go out.';
+
+CREATE OR REPLACE FUNCTION journey_orch.confirm_inbound(inbound_id bigint)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF inbound_id IS NULL THEN
+    RAISE EXCEPTION 'argument "inbound_id" of confirm_inbound() must not be null' USING ERRCODE = '22004';
+  END IF;
+  UPDATE journey_orch.inbound_message AS i SET confirmed_at = journey_orch.clock()
+  WHERE i.inbound_id = confirm_inbound.inbound_id AND i.confirmed_at IS NULL AND journey_orch.clock() <= i.confirm_until;
+  RETURN FOUND;
+END
+$$;
+REVOKE ALL ON FUNCTION journey_orch.confirm_inbound(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.confirm_inbound(bigint) TO journey_orch_app;
+COMMENT ON FUNCTION journey_orch.confirm_inbound(bigint) IS
+'May the one confirmation of a STOP go out now? True once, and only within five minutes.';
+
 /* ---- halts, quiet hours, caps ---- */
 
 /* Asks one gate about one message, for tests (ask.c). */

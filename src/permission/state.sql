@@ -119,6 +119,71 @@ CREATE UNIQUE INDEX suppressed_address_live ON journey_orch.suppressed_address
   (address_hash, (coalesce(channel, '')), (coalesce(topic, '')), reason) WHERE lifted_at IS NULL;
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.suppressed_address', '');
 
+/* ---- links, preferences, what comes back ---- */
+
+/* Words that customers send back, by language.  Those that ship are presets;
+   yours are dumped. */
+CREATE TABLE journey_orch.keyword
+(
+  word      text NOT NULL,                   -- in its plain form (_plain_words), without blanks
+  language  text NOT NULL,
+  action    text NOT NULL,                   -- stop, start, help; filler: a word beside them that changes nothing
+  is_preset boolean NOT NULL DEFAULT false,
+  CONSTRAINT keyword_pkey PRIMARY KEY (word, language),
+  CONSTRAINT keyword_action CHECK (action IN ('stop', 'start', 'help', 'filler'))
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.keyword', 'WHERE NOT is_preset');
+INSERT INTO journey_orch.keyword (language, action, word, is_preset)
+SELECT w.language, w.action, u.word, true
+FROM (VALUES
+  ('en', 'stop', '{stop,stopall,quit,end,revoke,optout,cancel,unsubscribe,remove}'),
+  ('en', 'start', '{start,unstop,optin,subscribe,resume}'),
+  ('en', 'help', '{help,info}'),
+  ('en', 'filler', '{please,pls,plz,now,thanks,thank,you,me,it,all,the,this,these,texts,text,texting,messages,message,messaging,sending,from,immediately}'),
+  ('de', 'stop', '{stopp,abmelden,abbestellen,beenden,kuendigen,kundigen,austragen}'),
+  ('de', 'start', '{anmelden}'),
+  ('de', 'help', '{hilfe}'),
+  ('de', 'filler', '{bitte,danke,mich,sofort,alles,alle,nachrichten}'),
+  ('fr', 'stop', '{arret,arreter,arretez,desabonner,desinscrire,desinscription,annuler,fin}'),
+  ('fr', 'start', '{debut,abonner,reprendre}'),
+  ('fr', 'help', '{aide}'),
+  ('fr', 'filler', '{svp,merci,moi,me,tout,tous,les}'),
+  ('es', 'stop', '{alto,baja,cancelar,parar,basta,detener}'),
+  ('es', 'start', '{alta,iniciar}'),
+  ('es', 'help', '{ayuda}'),
+  ('es', 'filler', '{gracias,ya,todo,todos,los,mensajes}'),
+  ('pt', 'stop', '{sair,pare,descadastrar}'),
+  ('pt', 'start', '{voltar}'),
+  ('pt', 'help', '{ajuda}'),
+  ('it', 'stop', '{ferma,cancella,annulla,disiscrivi}'),
+  ('it', 'start', '{riprendi}'),
+  ('it', 'help', '{aiuto}'),
+  ('nl', 'stop', '{stoppen,afmelden,uitschrijven}'),
+  ('nl', 'start', '{aanmelden}'),
+  ('nl', 'help', '{hulp}')) AS w (language, action, words),
+  LATERAL pg_catalog.unnest(w.words::text[]) AS u (word);
+
+/* What came back from an address: no body, and no address. */
+CREATE SEQUENCE journey_orch.inbound_seq;
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.inbound_seq', '');
+
+CREATE TABLE journey_orch.inbound_message
+(
+  inbound_id    bigint NOT NULL DEFAULT pg_catalog.nextval('journey_orch.inbound_seq'),
+  channel       text NOT NULL,
+  address_hash  bytea NOT NULL,              -- keyed, see address.h
+  customer_id   text COLLATE "C",            -- as the caller knew; NULL: unknown
+  action        text NOT NULL,               -- stop, start, help, none
+  word          text,                        -- that decided
+  at            timestamptz NOT NULL,        -- engine clock
+  confirm_until timestamptz,                 -- one confirmation may go out before it; NULL: none
+  confirmed_at  timestamptz,
+  recorded_at   timestamptz NOT NULL,        -- real time
+  CONSTRAINT inbound_message_pkey PRIMARY KEY (inbound_id)
+);
+CREATE INDEX inbound_message_customer_id ON journey_orch.inbound_message (customer_id);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.inbound_message', '');
+
 /* ---- halts, quiet hours, caps ---- */
 
 /* Kill switches: who pulled or released one, when and why.  The newest act of a

@@ -55,6 +55,8 @@ INSERT INTO good_call VALUES
   ('ask_gates', '''1'', ''email''', false), ('consent_state', '''1'', ''email'', ''news''', false), ('grant_consent', '''1'', ''email'', ''news'', ''form'', ''{"text_version": "v", "method": "m"}''', true), ('withdraw_consent', '''1''', true), ('request_consent', '''1'', ''email'', ''news'', ''form'', ''{"text_version": "v", "method": "m"}''', true),
   ('confirm_consent', '''x''', false), ('record_objection', '''1''', true), ('lift_objection', '''1'', ''sale'', ''form'', ''{"text_version": "v", "method": "m"}''', false), ('may_ask', '''1''', false),
   ('set_do_not_call', '''l'', ''{voice}''', true), ('import_do_not_call', '''l'', ''{}'', ''2025-01-01''', false), ('suppress', '''email'', ''a@example.com'', ''manual''', true), ('import_suppressions', '''email'', ARRAY[sha256(''a'')], ''manual''', true), ('unsuppress', '''email'', ''a@example.com''', true),
+  ('rotate_token_key', '', true), ('unsubscribe_token', '''1'', ''email'', ''news''', false), ('preference_token', '''1''', false), ('unsubscribe', '''x''', false), ('preferences', '''x''', false), ('set_preference', '''x'', ''news'', true', false),
+  ('set_keyword', '''halt'', ''de'', ''stop''', true), ('inbound', '''sms'', ''+15550100'', ''stop''', true), ('confirm_inbound', '1', true),
   ('health', '', false), ('verify', '', false), ('maintain', '', false);
 
 INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
@@ -315,6 +317,19 @@ INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('suppress', '''email'', repeat(''x'', 2001), ''manual''', '22023', '"address".* 2000', false), ('suppress', '''email'', ''a@example.com'', ''manual'', detail => ''1''', '22023', '"detail"', false), ('import_suppressions', '''email'', NULL, ''manual''', '22004', '"sha256"', false),
   ('import_suppressions', '''email'', ''{NULL}'', ''manual''', '22004', '"sha256"', false), ('import_suppressions', '''email'', ARRAY[''ab''::bytea], ''manual''', '22023', '32 bytes, not 2', true), ('unsuppress', ''''', ''a@example.com''', '22023', '"channel"', false),
   ('unsuppress', '''email'', NULL', '22004', '"address"', false), ('unsuppress', '''email'', ''a@example.com'', ''nope''', '22023', '"nope"', true),
+  ('rotate_token_key', 'NULL', '22004', '"revoke_older"', false), ('unsubscribe_token', 'NULL, ''email'', ''news''', '22004', '"customer"', false), ('unsubscribe_token', ''''', ''email'', ''news''', '22023', '"customer"', false),
+  ('unsubscribe_token', 'repeat(''x'', 1001), ''email'', ''news''', '22023', '"customer".* 1000', false), ('preference_token', 'NULL', '22004', '"customer"', false), ('preference_token', '''''', '22023', '"customer"', false),
+  ('preference_token', 'repeat(''x'', 1001)', '22023', '"customer".* 1000', false), ('unsubscribe_token', '''1'', '''', ''news''', '22023', '"channel"', false), ('unsubscribe_token', '''1'', ''email'', repeat(''x'', 201)', '22023', '"topic".* 200', false),
+  ('preference_token', '''1'', ''''', '22023', '"channel"', false), ('unsubscribe', 'NULL', '22004', '"token"', false), ('unsubscribe', '''nope''', 'JO009', 'not valid', false),
+  ('preferences', 'NULL', '22004', '"token"', false), ('preferences', '''''', 'JO009', 'not valid', false), ('preferences', 'repeat(''x'', 5000)', 'JO009', 'not valid', false),
+  ('unsubscribe', 'journey_orch.preference_token(''1''), NULL', '22004', '"everything"', false), ('set_preference', 'NULL, ''news'', true', '22004', '"token"', false), ('set_preference', 'journey_orch.preference_token(''1''), NULL, true', '22004', '"topic"', false),
+  ('set_preference', 'journey_orch.preference_token(''1''), ''nope'', true', '42704', '"nope"', true), ('set_preference', 'journey_orch.preference_token(''1''), ''news'', NULL', '22004', '"wanted"', false), ('set_preference', 'journey_orch.preference_token(''1''), ''news'', true, ''[]''', '22023', '"evidence"', false),
+  ('set_preference', 'journey_orch.unsubscribe_token(''1'', ''email'', ''news''), ''news'', true', 'JO009', 'not valid', false), ('set_keyword', 'NULL, ''de'', ''stop''', '22004', '"word"', false), ('set_keyword', '''!'', ''de'', ''stop''', '22023', '"word"', false),
+  ('set_keyword', '''a'', '''', ''stop''', '22023', '"language"', false), ('set_keyword', '''a'', ''de'', NULL', '22004', '"action"', false), ('set_keyword', '''a'', ''de'', ''nope''', '22023', '"nope"', true),
+  ('inbound', 'NULL, ''+15550100'', ''stop''', '22004', '"channel"', false), ('inbound', '''sms'', NULL, ''stop''', '22004', '"address"', false), ('inbound', '''sms'', '' '', ''stop''', '22023', '"address"', false),
+  ('inbound', '''sms'', ''+15550100'', NULL', '22004', '"body"', false), ('inbound', '''sms'', ''+15550100'', ''stop'', ''''', '22023', '"customer"', false), ('inbound', '''sms'', ''+15550100'', ''stop'', scope => NULL', '22004', '"scope"', false),
+  ('inbound', '''sms'', ''+15550100'', ''stop'', scope => ''nope''', '22023', '"nope"', true), ('inbound', '''sms'', ''+15550100'', ''stop'', scope => ''topic''', '22023', '"topic"', true), ('inbound', '''sms'', ''+15550100'', ''stop'', topic => ''news''', '22023', '"topic"', true),
+  ('confirm_inbound', 'NULL', '22004', '"inbound_id"', false),
   ('verify', 'NULL', '22004', 'NULL', true), ('verify', '''nope''', '22023', '"nope"', true), ('verify', '''''', '22023', '""', true);
 
 BEGIN;
