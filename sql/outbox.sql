@@ -22,7 +22,6 @@ SELECT journey_orch.set_channel('E-Mail', '''x''');
 SELECT journey_orch.set_channel(repeat('x', 51), '''x''');
 SELECT journey_orch.set_channel('sms', 'event->>''phone''; DROP TABLE x');
 SELECT journey_orch.set_channel('sms', '(SELECT phone FROM nowhere)');
-SELECT journey_orch.set_channel('sms', 'event->>''phone''', kind => 'inbox');
 SELECT journey_orch.set_channel('sms', 'event->>''phone''', kind => 'pigeon');
 SELECT journey_orch.set_channel('sms', 'event->>''phone''', drain => 'sink');
 SELECT journey_orch.set_channel('sms', 'event->>''phone''', rate => 0);

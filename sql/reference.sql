@@ -230,6 +230,28 @@ SELECT count(journey_orch.retry_fan_out(journey, event_id)) FROM journey_orch.fa
 
 SELECT journey, event, state, customers, sqlstate, message FROM journey_orch.fan_out_status ORDER BY event_id;
 
+SELECT journey_orch.add_preset_channel('in_app');
+SELECT journey_orch.set_template('hint', 'in_app', 'Did you know?', 'A hint');
+SELECT journey_orch.define('{"journey": "hint", "entry": {"on": "asked"}, "start": "say", "steps": {
+  "say": {"send": {"channels": ["in_app"], "template": "hint"}, "next": "done"}, "done": {"exit": "said"}}}');
+SELECT count(*) AS published FROM journey_orch.publish('hint');
+SELECT journey_orch.emit('asked', '1') > 0 AS asked;
+CALL journey_orch.run();
+SELECT subject, body FROM journey_orch.inbox('1', 'in_app');
+
+SELECT offer, body FROM journey_orch.offers('1', 'in_app');
+
+SELECT journey_orch.redeem(message_id, '{"till": 7}') FROM journey_orch.offers('1', 'in_app');
+
+SELECT journey_orch.add_preset_channel('call_centre', 'customer.email');
+SELECT customer_id, subject FROM journey_orch.take_task('call_centre', 'ann');
+
+SELECT customer_id, subject, is_withdrawn FROM journey_orch.tasks('ann');
+
+SELECT journey_orch.assign_task(message_id, 'bob') FROM journey_orch.tasks('ann');
+
+SELECT journey_orch.complete_task(message_id, 'reached', 'will call back') FROM journey_orch.tasks('ann');
+
 DROP ROLE reference_relay;
 
 SELECT journey_orch.define(jsonb_set(journey_orch.definition('after_sale'), '{steps,wait,wait,until,after}', '"14 days"'));

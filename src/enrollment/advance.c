@@ -350,6 +350,7 @@ advance_resume(JoBatch *batch, JoTask *task)
 		visit->value = task->value;
 		visit->isnull = task->isnull;
 		visit->composed = task->composed;
+		visit->is_handed_over = task->is_handed_over;
 		verdict = step_functions[visit->step->verb] (visit);
 		if (verdict == JO_VERDICT_CALL && jo_cause_is_spinning(run->member))
 		{

@@ -168,7 +168,8 @@ typedef struct JoMessage
 	int			ordinal;		/* its place in member->messages */
 	TimestampTz due_at;			/* next attempt; JO_NO_TIME: one is out */
 	bool		is_awaited;
-	const char *state;			/* enqueued, deferred, dead */
+	const char *state;			/* enqueued, deferred, dead; of kept.c live,
+								 * member, leaving */
 	char	   *error;
 	bool		is_stored;
 	bool		is_changed;
@@ -353,6 +354,7 @@ struct JoTask
 	Datum		value;
 	bool		isnull;
 	JoComposed	composed;
+	bool		is_handed_over; /* as soon as it is enqueued */
 	Jsonb	   *payload;
 	JoError    *error;			/* not NULL: there is no answer */
 };
@@ -591,6 +593,19 @@ extern void jo_message_report(JoBatch *batch, JoMember *member,
 extern void jo_message_due(JoBatch *batch, JoMember *member,
 						   JoMessage *message);
 extern void jo_message_forget(JoRun *run);
+extern void jo_message_append(JoBatch *batch, JoMember *member, JoRun *run,
+							  JoAttempt *attempt);
+
+/* kept.c: messages that stay with a customer, in an inbox or an audience */
+extern bool jo_kept_channel(const char *channel);
+extern bool jo_kept_is_audience(const char *channel);
+extern bool jo_kept_is_remove(const JoAttempt *attempt);
+extern bool jo_kept_out(JoMember *member, JoMessage *message);
+extern bool jo_kept_expire(JoMessage *message);
+extern bool jo_kept_sent(JoMessage *message);
+extern void jo_kept_leave(JoBatch *batch, JoRun *run);
+extern bool jo_kept_report(JoBatch *batch, JoMember *member,
+						   const JoEvent *event, const pg_uuid_t *message_id);
 extern void jo_message_resume(JoMember *member, JoMessage *message);
 extern void jo_message_visit_again(JoRun *run);
 

@@ -210,7 +210,12 @@ render_group(JoBatch *batch, Composition *compositions, int n,
 		if (is_mail)
 			rendered[i].headers = jo_message_add_headers(rendered[i].headers,
 														 &facts[i]);
+		compositions[i].task->is_handed_over =
+			jo_channel_hands_over(compositions[i].channel);
 		compositions[i].task->payload =
+			jo_streq(compositions[i].channel->kind, "audience") ?
+			jo_outbox_audience_payload(compositions[i].address,
+									   rendered[i].body) :
 			jo_outbox_payload(compositions[i].address, rendered[i].subject,
 							  rendered[i].body, rendered[i].html,
 							  rendered[i].headers);

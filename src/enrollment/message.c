@@ -39,9 +39,9 @@ find_message_of_visit(const JoRun *run)
 }
 
 /* Hand one attempt to the outbox; "run" may be NULL: it has ended. */
-static void
-append_attempt(JoBatch *batch, JoMember *member, JoRun *run,
-			   JoAttempt *attempt)
+void
+jo_message_append(JoBatch *batch, JoMember *member, JoRun *run,
+				  JoAttempt *attempt)
 {
 	JoAttempt  *copy;
 
@@ -120,12 +120,12 @@ jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload)
 	attempt.visit = run->visit;
 	attempt.attempt = message != NULL ? message->attempt.attempt + 1 : 1;
 	attempt.priority = step->u.send.priority;
-	attempt.is_awaited = visit->awaits;
-	append_attempt(batch, member, run, &attempt);
+	attempt.is_awaited = visit->awaits || jo_kept_is_audience(attempt.channel);
+	jo_message_append(batch, member, run, &attempt);
 	run->has_messages = true;
 	run->is_changed = true;
 
-	if (!visit->awaits)
+	if (!visit->awaits && !jo_kept_channel(attempt.channel))
 		return;
 	if (message == NULL)
 	{
@@ -135,10 +135,11 @@ jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload)
 	}
 	message->attempt = attempt;
 	message->due_at = JO_NO_TIME;
-	message->is_awaited = true;
+	message->is_awaited = attempt.is_awaited;
 	message->state = "enqueued";
 	message->error = NULL;
 	message->is_changed = true;
+	(void) jo_kept_out(member, message);
 }
 
 /* The run that stands at its send step for this message, or NULL. */
@@ -170,7 +171,7 @@ settle_sent(JoBatch *batch, JoMessage *message, const JoEvent *event)
 {
 	JoRun	   *run = find_waiting_run(message);
 
-	message->is_settled = true;
+	message->is_settled = !jo_kept_sent(message);
 	message->is_changed = true;
 	if (run == NULL || run->graph->error != NULL)
 		return;
@@ -313,6 +314,8 @@ is_withdrawn(const JoBatch *batch, const JoMessage *message)
 {
 	const JoRun *run = message->run;
 
+	if (jo_kept_is_remove(&message->attempt))
+		return false;
 	if (run != NULL && run->is_withdrawn)
 		return true;
 	if ((run != NULL && run->state != JO_ENROLLMENT_ENDED) ||
@@ -432,7 +435,8 @@ jo_message_report(JoBatch *batch, JoMember *member, const JoEvent *event)
 
 	/* also what only the runs will look at: malformed, it is nobody's fault */
 	(void) jo_json_uuid(event->payload, "enrollment_id", &enrollment_id);
-	if (!jo_json_uuid(event->payload, "message_id", &message_id))
+	if (!jo_json_uuid(event->payload, "message_id", &message_id) ||
+		jo_kept_report(batch, member, event, &message_id))
 		return;
 	if (jo_streq(event->name, "message.failed"))
 		report_failed(batch, member, event, &message_id);
@@ -452,13 +456,15 @@ jo_message_report(JoBatch *batch, JoMember *member, const JoEvent *event)
 void
 jo_message_due(JoBatch *batch, JoMember *member, JoMessage *message)
 {
+	if (jo_kept_expire(message))
+		return;
 	message->due_at = JO_NO_TIME;
 	message->state = "enqueued";
 	message->is_changed = true;
 	message->attempt.attempt++;
 	message->attempt.enqueued_at = member->now;
-	append_attempt(batch, member, message->run, &message->attempt);
-	if (!message->is_awaited)
+	jo_message_append(batch, member, message->run, &message->attempt);
+	if (!jo_kept_out(member, message) && !message->is_awaited)
 		message->is_settled = true;
 }
 
@@ -472,6 +478,8 @@ jo_message_forget(JoRun *run)
 	{
 		JoMessage  *message = lfirst(cell);
 
+		if (jo_kept_is_audience(message->attempt.channel))
+			continue;			/* see jo_kept_leave() */
 		message->is_settled = true;
 		message->is_changed = true;
 	}

@@ -171,6 +171,7 @@ jo_run_withdraw(JoBatch *batch, JoRun *run, const char *reason)
 	batch->withdrawals = lappend(batch->withdrawals, withdrawal);
 	run->is_withdrawn = true;
 	jo_message_forget(run);
+	jo_kept_leave(batch, run);
 }
 
 /*
@@ -227,6 +228,8 @@ jo_run_end(JoBatch *batch, JoRun *run, const char *reason, bool withdraws)
 	batch->advances++;
 	if (withdraws)
 		jo_run_withdraw(batch, run, reason);
+	else
+		jo_kept_leave(batch, run);
 	jo_child_run_ended(batch, run, reason);
 }
 

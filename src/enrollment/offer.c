@@ -185,7 +185,10 @@ take_candidate(JoBatch *batch, JoTask *task)
 			jo_run_convert(batch, run, candidate->reason, offer->has_value,
 						   offer->value, currency);
 			if (!run->graph->goal.ends)
+			{
+				jo_kept_leave(batch, run);
 				return false;
+			}
 			end_by_goal(batch, run, candidate->reason);
 			return true;
 		case JO_CANDIDATE_EXIT:

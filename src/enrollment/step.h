@@ -100,6 +100,7 @@ typedef struct JoVisit
 	Datum		value;
 	bool		isnull;
 	JoComposed	composed;
+	bool		is_handed_over; /* nobody will acknowledge the message */
 
 	/* the request */
 	JoExpression *ask;

@@ -51,7 +51,7 @@ jo_step_send(JoVisit *visit)
 	}
 
 	visit->sends = true;
-	visit->awaits = step->u.send.awaits_outcome;
+	visit->awaits = step->u.send.awaits_outcome && !visit->is_handed_over;
 	if (visit->awaits)
 	{
 		visit->state = JO_ENROLLMENT_SENDING;

@@ -392,6 +392,49 @@ jo_channel_ensure_granted(const char *name)
 }
 
 void
+jo_channel_ensure_reportable(const char *name)
+{
+	Oid			app = get_role_oid("journey_orch_app", true);
+	ChannelEntry *entry;
+
+	jo_channel_cache_begin();
+	entry = get_entry(name);
+	if ((strcmp(entry->channel.kind, "inbox") != 0 &&
+		 strcmp(entry->channel.kind, "task") != 0) ||
+		!OidIsValid(app) || !has_privs_of_role(GetUserId(), app))
+		ensure_granted(entry);
+	jo_channel_cache_end();
+}
+
+bool
+jo_channel_is_of_kind(const char *name, const char *kind)
+{
+	ChannelEntry *entry;
+	bool		is;
+
+	jo_channel_cache_begin();
+	entry = find_entry(name);
+	is = entry != NULL && strcmp(entry->channel.kind, kind) == 0;
+	jo_channel_cache_end();
+	return is;
+}
+
+void
+jo_channel_ensure_kind(const char *name, const char *kind)
+{
+	ChannelEntry *entry;
+
+	jo_channel_cache_begin();
+	entry = get_entry(name);
+	if (strcmp(entry->channel.kind, kind) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("channel \"%s\" is of kind \"%s\", not \"%s\"", name,
+						entry->channel.kind, kind)));
+	jo_channel_cache_end();
+}
+
+void
 jo_channel_ensure_claimable(const char *name)
 {
 	ChannelEntry *entry;
@@ -399,6 +442,12 @@ jo_channel_ensure_claimable(const char *name)
 	jo_channel_cache_begin();
 	entry = get_entry(name);
 	ensure_granted(entry);
+	if (strcmp(entry->channel.kind, "inbox") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("channel \"%s\" is an inbox", name),
+				 errdetail("Its messages are live as soon as they are enqueued."),
+				 errhint("Call journey_orch.inbox() for what a customer has.")));
 	if (strcmp(entry->channel.drain, "stream") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

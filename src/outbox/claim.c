@@ -156,6 +156,9 @@ jo_claiming_pass_over(JoClaiming *claiming, TupleTableSlot *slot, JoGateVerdict 
 	if (verdict == JO_GATE_WITHDRAWN)
 	{
 		jo_claiming_add_id(&claiming->withdrawn, jo_slot_uuid(slot, OUTBOX_ID));
+		if (claiming->is_audience)
+			jo_message_event(jo_claiming_add_event(claiming), "withdrawn", slot,
+							 NULL);
 		return;
 	}
 	if (verdict == JO_GATE_DEFERRED)
@@ -190,7 +193,7 @@ take_from_lane(JoClaiming *claiming, int lane)
 		CHECK_FOR_INTERRUPTS();
 		if (gate == NULL)
 			gate = jo_gate_begin(lane, claiming->clock, claiming->snapshot);
-		verdict = jo_gate_check(gate, slot);
+		verdict = jo_claiming_decide(claiming, gate, slot);
 		*position = jo_slot_int64(slot, OUTBOX_POSITION) + 1;
 		if (verdict == JO_GATE_PASSED)
 			jo_claiming_hold(claiming, slot, 0);
@@ -430,6 +433,8 @@ journey_orch_claim(PG_FUNCTION_ARGS)
 	claiming.max_messages = PG_GETARG_INT32(2);
 	jo_channel_ensure_claimable(claiming.claim.channel);
 	claiming.rate = jo_channel_rate_of(claiming.claim.channel);
+	claiming.is_audience = jo_channel_is_of_kind(claiming.claim.channel,
+												 "audience");
 	InitMaterializedSRF(fcinfo, 0);
 	claiming.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	claiming.row_context = AllocSetContextCreate(CurrentMemoryContext,

@@ -63,8 +63,10 @@ offer_again(JoClaiming *claiming, JoLoss *loss)
 								 claiming->snapshot);
 			gate_lane = range->lane;
 		}
-		verdict = jo_gate_check(gate, slot);
-		if (verdict == JO_GATE_PASSED && tries >= jo_max_expired_claims)
+		verdict = jo_claiming_decide(claiming, gate, slot);
+		/* an add that a relay may have done must not seem never handed out */
+		if (verdict == JO_GATE_PASSED ? tries >= jo_max_expired_claims :
+			claiming->is_audience)
 		{
 			bury(claiming, loss, slot, tries);
 			continue;

@@ -30,6 +30,8 @@ typedef struct JoClaiming
 {
 	int			max_messages;
 	double		rate;			/* of the channel; 0: no limit */
+	bool		is_audience;	/* the channel's kind */
+	bool		is_remove;		/* the attempt judged last is a remove */
 	TimestampTz clock;			/* engine clock */
 	Snapshot	snapshot;
 	JoClaim		claim;			/* as it will be appended */
@@ -68,6 +70,12 @@ extern void jo_claiming_hold(JoClaiming *claiming, TupleTableSlot *slot,
 /* Pass over a message that a gate stopped; its run may wait for it. */
 extern void jo_claiming_pass_over(JoClaiming *claiming, TupleTableSlot *slot,
 								  JoGateVerdict verdict);
+
+/* ---- audience.c ---- */
+
+/* What becomes of the attempt if it is handed out now. */
+extern JoGateVerdict jo_claiming_decide(JoClaiming *claiming, JoGate *gate,
+										TupleTableSlot *slot);
 
 /* ---- claim_row.c ---- */
 

@@ -153,7 +153,7 @@ SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'journey_orch_report';
 REVOKE ALL ON FUNCTION journey_orch.report(uuid, text, timestamptz, jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION journey_orch.report(uuid, text, timestamptz, jsonb)
-  TO journey_orch_relay, journey_orch_operator;
+  TO journey_orch_relay, journey_orch_operator, journey_orch_app;
 COMMENT ON FUNCTION journey_orch.report(uuid, text, timestamptz, jsonb) IS
   'Says what became of a sent message (delivered, opened, clicked, bounced …): an event message.<status> of its customer, whose id is returned. The same report twice is one event.';
 
@@ -176,7 +176,7 @@ LANGUAGE C VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'journey_orch_report_many';
 REVOKE ALL ON FUNCTION journey_orch.report_many(jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION journey_orch.report_many(jsonb) TO journey_orch_relay, journey_orch_operator;
+GRANT EXECUTE ON FUNCTION journey_orch.report_many(jsonb) TO journey_orch_relay, journey_orch_operator, journey_orch_app;
 COMMENT ON FUNCTION journey_orch.report_many(jsonb) IS
   'report() for a JSON array of objects with message_id (or channel and provider_message_id), status, at and detail; all or none. Returns how many.';
 
@@ -255,6 +255,121 @@ COMMENT ON COLUMN journey_orch.machine_agent.links IS 'At least so many differen
 COMMENT ON COLUMN journey_orch.machine_agent.source IS 'Where the rule is from.';
 COMMENT ON COLUMN journey_orch.machine_agent.checked_on IS 'When somebody looked there last.';
 COMMENT ON COLUMN journey_orch.machine_agent.is_shipped IS 'It came with the extension, and no operator has changed it.';
+
+/* ---- what applications pull: inboxes, offers, tasks ---- */
+
+CREATE OR REPLACE FUNCTION journey_orch.inbox(customer text, channel text, max integer DEFAULT 50)
+RETURNS TABLE (message_id uuid, subject text, body text, html text, headers jsonb, payload jsonb,
+  journey text, step text, topic text, template text, enqueued_at timestamptz, expires_at timestamptz,
+  shown_at timestamptz, clicked_at timestamptz)
+LANGUAGE C VOLATILE ROWS 5
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_inbox';
+REVOKE ALL ON FUNCTION journey_orch.inbox(text, text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.inbox(text, text, integer) TO journey_orch_app, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.inbox(text, text, integer) IS
+  'The live messages that a customer has in a channel of kind inbox, newest first: not expired, dismissed, redeemed or withdrawn, and allowed by the gates now.';
+
+CREATE OR REPLACE FUNCTION journey_orch.offers(customer text, channel text DEFAULT 'retail')
+RETURNS TABLE (message_id uuid, offer text, body text, headers jsonb, journey text, step text, expires_at timestamptz)
+LANGUAGE sql VOLATILE ROWS 5
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT i.message_id, i.subject, i.body, i.headers, i.journey, i.step, i.expires_at
+    FROM journey_orch.inbox(customer, channel, 1000) AS i
+$$;
+REVOKE ALL ON FUNCTION journey_orch.offers(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.offers(text, text) TO journey_orch_app, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.offers(text, text) IS
+  'What inbox() lists, as a till wants it: the offers of a customer that can be redeemed now.';
+
+CREATE OR REPLACE FUNCTION journey_orch.redeem(message_id uuid, detail jsonb DEFAULT '{}')
+RETURNS text
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_redeem';
+REVOKE ALL ON FUNCTION journey_orch.redeem(uuid, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.redeem(uuid, jsonb) TO journey_orch_app, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.redeem(uuid, jsonb) IS
+  'Redeems an offer, once: ok; already, somebody has; gone, it has expired or was withdrawn or dismissed. Of two tills at once one gets ok.';
+
+CREATE OR REPLACE FUNCTION journey_orch._ensure_task_channel(channel text, assignee text)
+RETURNS void
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch__ensure_task_channel';
+REVOKE ALL ON FUNCTION journey_orch._ensure_task_channel(text, text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION journey_orch.take_task(channel text, assignee text)
+RETURNS TABLE (message_id uuid, customer_id text, address text, subject text, body text, html text,
+  headers jsonb, journey text, step text, topic text, enqueued_at timestamptz, expires_at timestamptz)
+LANGUAGE sql VOLATILE SECURITY DEFINER ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT journey_orch._ensure_task_channel(channel, assignee);
+  WITH taken AS MATERIALIZED (
+    SELECT c.* FROM journey_orch.claim(channel, assignee, 1) AS c
+  ), acked AS MATERIALIZED (
+    SELECT a.outcome FROM taken AS t CROSS JOIN LATERAL journey_orch.ack(t.claim_id) AS a
+  ), stored AS (
+    INSERT INTO journey_orch.task (message_id, channel, customer_id, enrollment_id, assignee, address, subject, body,
+                                   journey, step, topic, expires_at, taken_at)
+    SELECT t.message_id, t.channel, t.customer_id, t.enrollment_id, assignee, t.address, t.subject, t.body,
+           t.journey, t.step, t.topic, t.expires_at, journey_orch.clock()
+      FROM taken AS t
+     WHERE EXISTS (SELECT FROM acked)
+    RETURNING task.message_id
+  )
+  SELECT t.message_id, t.customer_id, t.address, t.subject, t.body, t.html, t.headers, t.journey, t.step, t.topic,
+         t.enqueued_at, t.expires_at
+    FROM taken AS t
+    JOIN stored AS s ON s.message_id = t.message_id;
+$$;
+REVOKE ALL ON FUNCTION journey_orch.take_task(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.take_task(text, text) TO journey_orch_app, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.take_task(text, text) IS
+  'Assigns the next message of a channel of kind task to a person or queue, and returns it; no row when there is none. Nobody else is given it. READ COMMITTED only.';
+
+CREATE OR REPLACE FUNCTION journey_orch.tasks(assignee text DEFAULT NULL, channel text DEFAULT NULL)
+RETURNS TABLE (message_id uuid, channel text, assignee text, customer_id text, address text, subject text, body text,
+  journey text, step text, topic text, taken_at timestamptz, expires_at timestamptz, is_withdrawn boolean)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT t.message_id, t.channel, t.assignee, t.customer_id, t.address, t.subject, t.body, t.journey, t.step, t.topic,
+         t.taken_at, t.expires_at,
+         EXISTS (SELECT FROM journey_orch.withdrawal AS w
+                  WHERE w.lane = journey_orch.lane_of(t.customer_id) AND w.enrollment_id = t.enrollment_id)
+    FROM journey_orch.task AS t
+   WHERE t.completed_at IS NULL
+     AND (tasks.assignee IS NULL OR t.assignee = tasks.assignee)
+     AND (tasks.channel IS NULL OR t.channel = tasks.channel)
+   ORDER BY t.taken_at, t.message_id
+$$;
+REVOKE ALL ON FUNCTION journey_orch.tasks(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.tasks(text, text) TO journey_orch_app, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.tasks(text, text) IS
+  'The open tasks of an assignee (NULL: of all), oldest first. is_withdrawn: the run that wanted it was ended since by its goal or an exit rule.';
+
+CREATE OR REPLACE FUNCTION journey_orch.complete_task(message_id uuid, disposition text, note text DEFAULT NULL)
+RETURNS text
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_complete_task';
+REVOKE ALL ON FUNCTION journey_orch.complete_task(uuid, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.complete_task(uuid, text, text) TO journey_orch_app, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.complete_task(uuid, text, text) IS
+  'Ends a task with one of its channel''s dispositions, which becomes event message.disposition. Outcome ok, or already.';
+
+CREATE OR REPLACE FUNCTION journey_orch.assign_task(message_id uuid, assignee text)
+RETURNS text
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_assign_task';
+REVOKE ALL ON FUNCTION journey_orch.assign_task(uuid, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.assign_task(uuid, text) TO journey_orch_app, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.assign_task(uuid, text) IS
+  'Gives an open task to somebody else. Outcome ok, or already: it is completed.';
 
 /* ---- views ---- */
 
@@ -405,7 +520,7 @@ SELECT c.channel,
        c.kind, c.drain,
        newest.recorded_at AS last_claim_at,
        newest.relay AS last_relay,
-       c.rate, c.unit_cost, c.currency
+       c.rate, c.unit_cost, c.currency, live.live
   FROM journey_orch.channel c
   LEFT JOIN LATERAL (SELECT k.claim_id, k.positions, k.open_claims, k.recorded_at, k.relay
                        FROM journey_orch.claim k
@@ -421,7 +536,7 @@ SELECT c.channel,
                                            WHERE a.lane = p.ordinal - 1
                                              AND a.aggregatetype = c.channel
                                              AND a.position >= p.position) o
-                      WHERE c.drain = 'claim') fresh
+                      WHERE c.drain = 'claim' AND c.kind <> 'inbox') fresh
  CROSS JOIN LATERAL (SELECT COALESCE(pg_catalog.sum(t.remaining) FILTER (WHERE t.lease_until > pg_catalog.clock_timestamp()), 0)::bigint AS in_flight,
                             COALESCE(pg_catalog.sum(t.remaining) FILTER (WHERE t.lease_until <= pg_catalog.clock_timestamp()), 0)::bigint AS returned,
                             pg_catalog.min(t.recorded_at) FILTER (WHERE t.lease_until <= pg_catalog.clock_timestamp()) AS oldest
@@ -440,7 +555,8 @@ SELECT c.channel,
                                 AND outcomes.is_closed IS NOT TRUE
                                 AND pg_catalog.cardinality(k.held) > outcomes.settled) t) held
  CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE m.state = 'deferred') AS deferred,
-                            pg_catalog.count(*) FILTER (WHERE m.state = 'dead') AS dead
+                            pg_catalog.count(*) FILTER (WHERE m.state = 'dead') AS dead,
+                            pg_catalog.count(*) FILTER (WHERE m.state = 'live') AS live
                        FROM journey_orch.message m
                       WHERE m.channel = c.channel) live;
 GRANT SELECT ON journey_orch.channel_status TO journey_orch_analyst, journey_orch_operator,
@@ -460,12 +576,14 @@ COMMENT ON COLUMN journey_orch.channel_status.last_relay IS 'What that relay cal
 COMMENT ON COLUMN journey_orch.channel_status.rate IS 'Most messages handed out a second; NULL: no limit.';
 COMMENT ON COLUMN journey_orch.channel_status.unit_cost IS 'What one message costs.';
 COMMENT ON COLUMN journey_orch.channel_status.currency IS 'In which currency.';
+COMMENT ON COLUMN journey_orch.channel_status.live IS 'Messages that customers have in their inboxes.';
 
 COMMENT ON TABLE journey_orch.outbox IS
   'One row an attempt of a message, ready to be sent; insert-only. The first five columns are those of Debezium''s outbox event router.';
 COMMENT ON TABLE journey_orch.withdrawal IS 'Messages of a run that must not be sent any more: those before a position.';
 COMMENT ON TABLE journey_orch.claim IS 'One row a lease of a relay; the newest of a channel is its cursor. Insert-only.';
 COMMENT ON TABLE journey_orch.claim_outcome IS 'What became of messages of a claim. Insert-only.';
+COMMENT ON TABLE journey_orch.task IS 'Tasks that somebody has taken, open and completed.';
 COMMENT ON TABLE journey_orch.delivery IS 'One row a report on a message. Insert-only.';
 COMMENT ON TABLE journey_orch.machine_rule IS 'Operators'' own rules about machines. Read view machine_agent instead.';
 COMMENT ON TABLE journey_orch.receipt IS 'What providers said when they took messages: their own ids, and costs. Insert-only.';

@@ -213,3 +213,15 @@ jo_outbox_payload(const char *address, const char *subject, const char *body,
 	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
+
+Jsonb *
+jo_outbox_audience_payload(const char *address, const char *audience)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_part(&state, "address", address);
+	push_part(&state, "operation", "add");
+	push_part(&state, "audience", audience);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}

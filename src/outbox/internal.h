@@ -71,7 +71,16 @@ extern void jo_channel_ensure_exists(const char *name);
  * it. */
 extern void jo_channel_ensure_granted(const char *name);
 
-/* The same, and 55000 when it is drained by change-data-capture. */
+/* The same, but applications may also report on inboxes and tasks. */
+extern void jo_channel_ensure_reportable(const char *name);
+
+extern bool jo_channel_is_of_kind(const char *name, const char *kind);
+
+/* Raise 42704 without the channel, 55000 when it is of another kind. */
+extern void jo_channel_ensure_kind(const char *name, const char *kind);
+
+/* As ensure_granted, and 55000 when claim() does not drain it: an inbox, or by
+ * change-data-capture. */
 extern void jo_channel_ensure_claimable(const char *name);
 
 /* Names of all channels (char *), in CurrentMemoryContext. */

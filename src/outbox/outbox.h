@@ -37,6 +37,15 @@ extern void jo_channel_cache_end(void);
 /* NULL when there is no such channel.  Valid until jo_channel_cache_end(). */
 extern JoChannel *jo_channel_find(const char *name);
 
+/* Are its messages with the customer, or the stream's reader, as soon as they
+ * are enqueued, so that nobody will acknowledge them? */
+static inline bool
+jo_channel_hands_over(const JoChannel *channel)
+{
+	return strcmp(channel->kind, "inbox") == 0 ||
+		strcmp(channel->drain, "stream") == 0;
+}
+
 /* One attempt, as the engine wants it delivered. */
 typedef struct JoAttempt
 {
@@ -99,6 +108,10 @@ extern bool jo_withdrawal_exists(int lane, const pg_uuid_t *enrollment_id,
  */
 extern Jsonb *jo_outbox_payload(const char *address, const char *subject,
 								const char *body, const char *html, Jsonb *headers);
+
+/* Of an audience: {"address", "operation": "add", "audience"}. */
+extern Jsonb *jo_outbox_audience_payload(const char *address,
+										 const char *audience);
 
 extern void jo_outbox_init(void);
 

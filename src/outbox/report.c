@@ -202,7 +202,7 @@ jo_report_record(JoReport *report, bool must_exist, bool checks_grant)
 		return 0;
 	}
 	if (checks_grant)
-		jo_channel_ensure_granted(TextDatumGetCString(message->tts_values[OUTBOX_CHANNEL]));
+		jo_channel_ensure_reportable(TextDatumGetCString(message->tts_values[OUTBOX_CHANNEL]));
 	event_id = jo_delivery_find(report, snapshot);
 	if (event_id == 0)
 	{

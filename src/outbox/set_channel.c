@@ -257,8 +257,6 @@ ensure_kind(const char *kind, const char *drain)
 
 	ensure_word("kind", kind, kinds, lengthof(kinds));
 	ensure_word("drain", drain, drains, lengthof(drains));
-	if (strcmp(kind, "push") != 0)
-		refuse_unbuilt(psprintf("a channel of kind \"%s\"", kind));
 	if (strcmp(drain, "stream") == 0 && strcmp(kind, "push") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

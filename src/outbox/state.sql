@@ -110,7 +110,7 @@ CREATE TABLE journey_orch.message
   payload       jsonb NOT NULL,
   error         text,
   failures      smallint NOT NULL,           -- of attempts on this channel; a deferral is none
-  CONSTRAINT message_state CHECK (state IN ('enqueued', 'deferred', 'dead'))
+  CONSTRAINT message_state CHECK (state IN ('enqueued', 'deferred', 'dead', 'live', 'member', 'leaving'))
 ) PARTITION BY LIST (lane);
 
 /* A relay's lease.  One row a claim, holding also the channel's positions
@@ -159,6 +159,31 @@ CREATE TABLE journey_orch.claim_outcome
 ALTER TABLE journey_orch.claim_outcome ALTER COLUMN message_ids SET STORAGE EXTERNAL;
 CREATE INDEX claim_outcome_claim_id ON journey_orch.claim_outcome (claim_id);
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.claim_outcome', '');
+
+/* Messages of channels of kind task that somebody has taken. */
+CREATE TABLE journey_orch.task
+(
+  message_id   uuid NOT NULL,
+  channel      text COLLATE "C" NOT NULL,
+  customer_id  text COLLATE "C" NOT NULL,
+  enrollment_id uuid NOT NULL,
+  assignee     text COLLATE "C" NOT NULL,    -- a person or a queue
+  address      text NOT NULL,
+  subject      text,
+  body         text,
+  journey      text,
+  step         text NOT NULL,
+  topic        text,
+  expires_at   timestamptz,
+  taken_at     timestamptz NOT NULL,         -- engine clock
+  completed_at timestamptz,                  -- engine clock; NULL: open
+  disposition  text,                         -- one of the channel's
+  note         text,
+  CONSTRAINT task_pkey PRIMARY KEY (message_id)
+);
+CREATE INDEX task_assignee ON journey_orch.task (assignee) WHERE completed_at IS NULL;
+CREATE INDEX task_customer_id ON journey_orch.task (customer_id);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.task', '');
 
 /* A report about a message.  Insert-only. */
 CREATE TABLE journey_orch.delivery

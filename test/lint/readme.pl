@@ -2,7 +2,7 @@
 # test/lint/readme.pl: the examples of README.md, docs/sql-reference.md,
 # docs/templates.md and docs/channels.md are run by the regress tests: every
 # "sql" block stands word for word in sql/readme.sql, reference.sql,
-# templates.sql or channel.sql, every
+# templates.sql, or for channels.md in channel.sql, inbox.sql or task.sql, every
 # "text" block after one in the expected output; and every function of the
 # reference has one.
 #
@@ -15,13 +15,13 @@ sub slurp { local (@ARGV, $/) = @_; my $text = <>; return $text // '' }
 
 my $bad = 0;
 my %pair = ('README.md' => 'readme', 'docs/sql-reference.md' => 'reference',
-	'docs/templates.md' => 'templates', 'docs/channels.md' => 'channel');
+	'docs/templates.md' => 'templates', 'docs/channels.md' => 'channel inbox task');
 for my $document (sort keys %pair)
 {
 	next unless -f $document;
 	my $name  = $pair{$document};
-	my $input  = -f "sql/$name.sql"      ? slurp("sql/$name.sql")      : '';
-	my $output = -f "expected/$name.out" ? slurp("expected/$name.out") : '';
+	my $input  = join '', map { -f "sql/$_.sql"      ? slurp("sql/$_.sql")      : '' } split ' ', $name;
+	my $output = join '', map { -f "expected/$_.out" ? slurp("expected/$_.out") : '' } split ' ', $name;
 	my $text = slurp($document);
 	my $after_sql = 0;
 

@@ -38,7 +38,9 @@ INSERT INTO good_call VALUES
   ('schedule', '''s'', ''j'', ''* * * * *'', ''SELECT 1''', true), ('unschedule', '''s''', true), ('run_schedules', '', true), ('schedule_times', '''* * * * *''', false),
   ('watch', '''orders'', ''ordered'', ''NEW.customer_id''', true), ('unwatch', '''orders'', ''ordered''', true),
   ('emit', '''ordered'', ''1''', true), ('emit_many', '''[{"event": "ordered", "customer": "1"}]''', true),
-  ('set_channel', '''email'', ''customer.email''', true), ('add_preset_channel', '''email''', true), ('grant_channel', '''email'', ''journey_orch_relay''', true),
+  ('set_channel', '''email'', ''customer.email''', true), ('add_preset_channel', '''email''', true),
+  ('inbox', '''1'', ''box''', false), ('offers', '''1'', ''box''', false), ('redeem', 'gen_random_uuid()', true), ('take_task', '''calls'', ''ann''', true), ('tasks', '''ann''', false),
+  ('assign_task', 'gen_random_uuid(), ''ann''', true), ('complete_task', 'gen_random_uuid(), ''done''', true), ('grant_channel', '''email'', ''journey_orch_relay''', true),
   ('revoke_channel', '''email'', ''journey_orch_relay''', true),
   ('set_template', '''hello'', ''email'', ''Hello''', true), ('render', '''hello'', ''1''', false), ('set_sender', '''Shop''', true),
   ('check_definition', '''{}''', false), ('definition_schema', '', false),
@@ -167,7 +169,17 @@ INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('set_channel', '''c'', ''customer.email'', retry_max => ''1 s''', '22023', 'retry_max', false), ('set_channel', '''c'', ''customer.email'', retry_max => ''31 days''', '22023', 'retry_max', false), ('set_channel', '''c'', ''customer.email'', retry_max => NULL', '22004', '"retry_max"', false),
   ('set_channel', '''c'', ''customer.email'', expires_after => ''-1 s''', '22023', 'expires_after', false), ('set_channel', '''c'', ''customer.email'', expires_after => ''178000000 years''', '22023', 'expires_after', false),
   ('set_channel', '''c'', ''customer.email'', size_limit => 0', '22023', 'size_limit.* 0', true), ('set_channel', '''c'', ''customer.email'', consent => ''nope''', '22023', '"nope"', true), ('set_channel', '''c'', ''customer.email'', consent => NULL', '22004', '"consent"', false), ('set_channel', '''c'', ''customer.email'', opt_out => ''nope''', '22023', '"nope"', true), ('set_channel', '''c'', ''customer.email'', opt_out => NULL', '22004', '"opt_out"', false),
-  ('set_channel', '''c'', ''customer.email'', dispositions => ''{a}''', '22023', 'dispositions', true),
+  ('set_channel', '''c'', ''customer.email'', dispositions => ''{a}''', '22023', 'dispositions', true), ('set_channel', '''c'', ''customer.email'', ''task''', '22023', 'dispositions', true),
+  ('set_channel', '''c'', ''customer.email'', ''task'', dispositions => ''{a,NULL}''', '22004', 'element 2', true), ('set_channel', '''c'', ''customer.email'', ''task'', dispositions => array_fill(''''::text, ARRAY[1])', '22023', 'element 1', false),
+  ('set_channel', '''c'', ''customer.email'', ''task'', dispositions => array_fill(''x''::text, ARRAY[101])', '22023', '100', false), ('set_channel', '''c'', ''customer.email'', ''inbox'', ''stream''', '22023', 'stream', false),
+  ('inbox', 'NULL, ''box''', '22004', '"customer"', false), ('inbox', '''1'', NULL', '22004', '"channel"', false), ('inbox', '''1'', ''box'', 0', '22023', 'max.* 0', false), ('inbox', '''1'', ''nope''', '42704', '"nope"', true), ('inbox', '''1'', ''email''', '55000', '"email"', false),
+  ('inbox', '''1'', ''box'', NULL', '22004', '"max"', false), ('offers', 'NULL, ''box''', '22004', '"customer"', false), ('offers', '''1'', ''nope''', '42704', '"nope"', true), ('offers', '''1'', ''email''', '55000', '"email"', false), ('offers', '''1'', NULL', '22004', '"channel"', false),
+  ('redeem', 'NULL', '22004', '"message_id"', false), ('redeem', '''00000000-0000-0000-0000-000000000000''', '42704', '00000000', true), ('redeem', 'gen_random_uuid(), NULL', '22004', '"detail"', false), ('redeem', 'gen_random_uuid(), ''[]''', '22023', '"detail"', false),
+  ('redeem', 'gen_random_uuid(), ''{"amount": "x"}''', '22023', 'amount', true),
+  ('take_task', 'NULL, ''ann''', '22004', '"channel"', false), ('take_task', '''calls'', NULL', '22004', '"assignee"', false), ('take_task', '''calls'', ''''', '22023', 'assignee', false), ('take_task', '''nope'', ''ann''', '42704', '"nope"', true), ('take_task', '''email'', ''ann''', '55000', '"email"', false),
+  ('tasks', '1, 2', '42883', 'tasks', true),
+  ('assign_task', 'NULL, ''ann''', '22004', '"message_id"', false), ('assign_task', 'gen_random_uuid(), NULL', '22004', '"assignee"', false), ('assign_task', 'gen_random_uuid(), repeat(''x'', 201)', '22023', 'assignee', false), ('assign_task', '''00000000-0000-0000-0000-000000000000'', ''ann''', '42704', '00000000', true),
+  ('complete_task', 'NULL, ''done''', '22004', '"message_id"', false), ('complete_task', 'gen_random_uuid(), NULL', '22004', '"disposition"', false), ('complete_task', '''00000000-0000-0000-0000-000000000000'', ''done''', '42704', '00000000', true),
   ('add_preset_channel', 'NULL', '22004', '"preset"', false), ('add_preset_channel', '''nope''', '42704', '"nope"', true), ('add_preset_channel', 'repeat(''p'', 2000)', '42704', '"p{60}\.\.\."', true),
   ('add_preset_channel', '''email'', settings => NULL', '22004', '"settings"', false), ('add_preset_channel', '''email'', settings => ''[]''', '22023', '"settings"', true), ('add_preset_channel', '''email'', settings => ''{"nope": 1}''', '22023', '"nope"', true),
   ('add_preset_channel', '''email'', ''customer.nope''', '42703', 'nope', false), ('add_preset_channel', '''social''', '22004', '"address_sql"', false), ('add_preset_channel', '''email'', channel => ''C d''', '22023', '"C d"', true),
@@ -344,7 +356,8 @@ SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p LEFT JOIN good_call 
   'every public function has its cases here');
 
 -- Something to refuse: a channel, a template, a topic, a draft, a used key.
-SELECT journey_orch.bind_customer('person', 'id'), journey_orch.set_channel('email', 'customer.email'), journey_orch.set_template('hello', 'email', 'Hi') \gset _
+SELECT journey_orch.bind_customer('person', 'id'), journey_orch.set_channel('email', 'customer.email'), journey_orch.set_channel('box', 'customer.email', 'inbox'),
+  journey_orch.set_channel('calls', 'customer.email', 'task', dispositions => '{done}'), journey_orch.set_template('hello', 'email', 'Hi') \gset _
 SELECT journey_orch.define('{"journey": "j", "entry": {"on": "x", "reentry": {"policy": "any"}}, "start": "a", "steps": {"a": {"exit": "done"}}}') \gset _
 SELECT journey_orch.set_clock('2026-01-01 00:00+00'), journey_orch.emit('x', '1', '{"a": 1}', idempotency_key => 'used'), journey_orch.enter('j', '1', '{"a": 1}', idempotency_key => 'used') AS entered \gset _
 

@@ -126,6 +126,8 @@ INSERT INTO contract VALUES
   ('set_machine_agent', '{agent,user_agent,network,within,links,statuses,is_machine,is_active,source,checked_on}'),
   ('report_provider', '{channel,provider_message_id,status,at,detail}'),
   ('set_channel', '{channel,address_sql,kind,drain,rate,send_window,unit_cost,currency}'),
+  ('add_preset_channel', '{preset,address_sql,channel,settings}'), ('inbox', '{customer,channel,max}'), ('offers', '{customer,channel}'), ('redeem', '{message_id,detail}'),
+  ('take_task', '{channel,assignee}'), ('tasks', '{assignee,channel}'), ('assign_task', '{message_id,assignee}'), ('complete_task', '{message_id,disposition,note}'),
   ('grant_channel', '{channel,role}'),
   ('start_worker', '{}'),
   ('stop_worker', '{}'),
