@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # test/lint/readme.pl: the examples of README.md, docs/sql-reference.md,
-# docs/templates.md and docs/channels.md are run by the regress tests: every
-# "sql" block stands word for word in sql/readme.sql, reference.sql,
-# templates.sql, or for channels.md in channel.sql, inbox.sql or task.sql, every
+# docs/templates.md, docs/channels.md and docs/consent.md are run by the regress
+# tests: every "sql" block stands word for word in sql/readme.sql, reference.sql,
+# templates.sql, consent_journey.sql, or for channels.md in channel.sql, inbox.sql or task.sql, every
 # "text" block after one in the expected output; and every function of the
 # reference has one.
 #
@@ -15,7 +15,8 @@ sub slurp { local (@ARGV, $/) = @_; my $text = <>; return $text // '' }
 
 my $bad = 0;
 my %pair = ('README.md' => 'readme', 'docs/sql-reference.md' => 'reference',
-	'docs/templates.md' => 'templates', 'docs/channels.md' => 'channel inbox task');
+	'docs/templates.md' => 'templates', 'docs/channels.md' => 'channel inbox task',
+	'docs/consent.md' => 'consent_journey');
 for my $document (sort keys %pair)
 {
 	next unless -f $document;
