@@ -96,6 +96,13 @@ SELECT journey_orch.emit('joined', '1') > 0 AS emitted;
 CALL journey_orch.run();
 SELECT cardinality(tokens('1')) AS ann_next_day;
 
+-- The last message, in a hole: of any channel, of one, of a customer who had none.
+SELECT channel, journey, step, template, topic, enqueued_at FROM journey_orch.last_message('1', 'email');
+SELECT journey_orch.set_template('last', 'email', $$Since {{ (journey_orch.last_message(customer.id::text, 'sms')).enqueued_at }}: {{ coalesce((SELECT step FROM journey_orch.last_message(customer.id::text, 'push')), 'none') }}{{ (journey_orch.last_message('nobody')).message_id }}$$);
+SELECT body FROM journey_orch.render('last', '2');
+SELECT (journey_orch.last_message('1')).enqueued_at = max(enqueued_at) AS newest FROM journey_orch.outbox WHERE aggregateid = '1';
+SELECT * FROM journey_orch.last_message('1', 'nope');
+
 -- A live journey's template may not lose what it must show; a draft's may, and publish() refuses.
 SELECT bad($$SELECT journey_orch.set_template('offer', 'email', 'Hello')$$);
 SELECT bad($$SELECT journey_orch.set_template('offer', 'email', '{{ message.postal_address }}', locale => 'fr')$$);

@@ -49,6 +49,14 @@ SELECT journey_orch.set_template('thanks', 'email', subject => 'Thank you, {{ cu
 SELECT journey_orch.set_sender('The Shop', postal_address => '1 Main St, 12345 Springfield', base_url => 'https://shop.example/mail');
 SELECT topic, version, name, base_url FROM journey_orch.sender;
 
+SELECT journey_orch.html_escape('<b>');
+
+SELECT journey_orch.html_list('{a,<b>}');
+
+SELECT journey_orch.url_encode('a b/ü');
+
+SELECT step FROM journey_orch.last_message('1', 'email');
+
 SELECT channel, subject, body FROM journey_orch.render('thanks', '1', event => '{"amount": 20, "currency": "EUR"}');
 
 SELECT severity, code, path, message FROM journey_orch.check_definition('{

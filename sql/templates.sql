@@ -32,6 +32,24 @@ SELECT body FROM journey_orch.render('braces', '1');
 
 SELECT journey_orch.set_template('cart_reminder', 'sms', body => 'Dear {{ customer.nam }}');
 
+CREATE TABLE shop.purchase (customer_id bigint, product text, amount numeric(10,2), at timestamptz);
+CREATE TABLE shop.viewed (customer_id bigint, product text, href text, at timestamptz);
+INSERT INTO shop.purchase VALUES (1, 'Table', 300, '2026-01-05 10:00+00'), (1, 'Vase', 15.5, '2026-02-20 18:00+00');
+INSERT INTO shop.viewed VALUES (1, 'Chair <b>', 'https://shop.example/chair', '2026-03-01 10:00+00'), (1, 'Lamp', 'https://shop.example/lamp', '2026-03-01 10:05+00'),
+  (1, 'Sofa', 'https://shop.example/sofa?a=1&b=2', '2026-03-01 10:10+00');
+SELECT journey_orch.set_template('again', 'email',
+  body => $$Since your {{ (SELECT product FROM shop.purchase AS p WHERE p.customer_id = customer.id ORDER BY at DESC LIMIT 1) }} you looked at
+{{ (SELECT string_agg('- ' || product, E'\n' ORDER BY at DESC)
+    FROM (SELECT * FROM shop.viewed WHERE customer_id = customer.id ORDER BY at DESC LIMIT 2) AS v) }}$$,
+  html => $$<ul>{{{ journey_orch.html_list(ARRAY(SELECT product FROM shop.viewed WHERE customer_id = customer.id ORDER BY at DESC)) }}}</ul>
+{{{ (SELECT string_agg(format('<a href="%s">%s</a>', journey_orch.html_escape(href), journey_orch.html_escape(product)), E'\n' ORDER BY at DESC)
+     FROM shop.viewed WHERE customer_id = customer.id) }}}$$);
+SELECT body, html FROM journey_orch.render('again', '1');
+
+SELECT journey_orch.set_template('payload', 'push',
+  body => $${"title": {{{ to_json('For ' || customer.name)::text }}}, "link": "https://shop.example/find?q={{ journey_orch.url_encode('sofa & chair') }}"}$$);
+SELECT body FROM journey_orch.render('payload', '1');
+
 SELECT journey_orch.set_topic('news', 'marketing');
 SELECT journey_orch.set_sender('The Shop', E'1 Main St\n12345 Springfield', 'https://shop.example/mail');
 SELECT journey_orch.set_template('news', 'email', subject => 'New chairs', body => $$New chairs are here, {{ customer.name }}.

@@ -115,3 +115,38 @@ GRANT EXECUTE ON FUNCTION journey_orch.approve_template(text, text, text, text, 
   TO journey_orch_author, journey_orch_operator;
 COMMENT ON FUNCTION journey_orch.approve_template(text, text, text, text, integer) IS
 'The second person''s approval of a version of a template (the current one unless given); returns its number. Refused to its author.';
+
+/* ---- for holes that build HTML or an address ---- */
+
+CREATE OR REPLACE FUNCTION journey_orch.html_escape(value text)
+RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_html_escape';
+REVOKE ALL ON FUNCTION journey_orch.html_escape(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.html_escape(text) TO journey_orch_author;
+COMMENT ON FUNCTION journey_orch.html_escape(text) IS
+'The text with what means something in HTML as entities, and without control characters but line ends and tabs.';
+
+CREATE OR REPLACE FUNCTION journey_orch.html_list(
+  items text[],
+  before text DEFAULT '<li>',
+  after text DEFAULT '</li>')
+RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_html_list';
+REVOKE ALL ON FUNCTION journey_orch.html_list(text[], text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.html_list(text[], text, text) TO journey_orch_author;
+COMMENT ON FUNCTION journey_orch.html_list(text[], text, text) IS
+'HTML of a list: every item escaped, between two texts that are not; NULL items are left out.';
+
+CREATE OR REPLACE FUNCTION journey_orch.url_encode(value text)
+RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_url_encode';
+REVOKE ALL ON FUNCTION journey_orch.url_encode(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.url_encode(text) TO journey_orch_author;
+COMMENT ON FUNCTION journey_orch.url_encode(text) IS
+'The text as it may stand in a component of a URL: percent-encoded UTF-8, all but letters, digits and -._~.';

@@ -591,3 +591,32 @@ COMMENT ON TABLE journey_orch.early_report IS 'Reports by a provider''s id that 
 COMMENT ON TABLE journey_orch.message IS 'Messages that wait for a retry, whose run waits for them, or that were given up.';
 COMMENT ON TABLE journey_orch.channel IS 'Channels, by set_channel().';
 COMMENT ON TABLE journey_orch.channel_grant IS 'Which roles may drain a channel, by grant_channel().';
+
+/* ---- history ---- */
+
+CREATE OR REPLACE FUNCTION journey_orch.last_message(
+  customer text,
+  channel text DEFAULT NULL,
+  OUT message_id uuid,
+  OUT channel text,
+  OUT journey text,
+  OUT step text,
+  OUT template text,
+  OUT topic text,
+  OUT enqueued_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT o.id, o.aggregatetype, j.name, o.step, o.type, o.topic, o.enqueued_at
+FROM journey_orch.channel AS c
+CROSS JOIN LATERAL (SELECT * FROM journey_orch.outbox AS o
+                    WHERE o.lane = journey_orch.lane_of($1) AND o.aggregatetype = c.channel AND o.aggregateid = $1
+                    ORDER BY o.position DESC LIMIT 1) AS o
+LEFT JOIN journey_orch.journey AS j ON j.journey_id = o.journey_id
+WHERE c.channel = coalesce($2, c.channel)
+ORDER BY o.enqueued_at DESC, o.position DESC LIMIT 1
+$$;
+REVOKE ALL ON FUNCTION journey_orch.last_message(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.last_message(text, text) TO journey_orch_author, journey_orch_operator, journey_orch_analyst;
+COMMENT ON FUNCTION journey_orch.last_message(text, text) IS
+'The newest message of a customer in a channel, or in any, that the log still has; all NULL when there is none. For holes of templates.';
