@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 import clocks
 import table
 from journeys import ZONES, Maker, expr
+from run import timeout_of, verb_of
 
 UTC = timezone.utc
 STARTS = [datetime(2026, 3, 5), datetime(2026, 3, 26), datetime(2026, 4, 2), datetime(2026, 10, 1),
@@ -22,8 +23,9 @@ BATCH = 500
 
 # Rows of dates, which many arrivals pass at once, and others that seldom meet their disturbance.
 HARD = re.compile("past=|missing=| date$")
-RARE = re.compile("when_cancelled| of$|exit convert|^call|on_failure$|^wait (past|overlap)|^digest (gap|overlap|local)")
-RAREST = re.compile("missed=|call on_failure|when_cancelled")
+RARE = re.compile("when_cancelled| of$|exit convert|^call|on_failure$|expires_after|^wait (past|overlap|restart match_key)|"
+                  "^digest (gap|overlap|local|window)|^delay past=(continue|skip_to)|missed=")
+RAREST = re.compile("missed=| of$|exit convert|^digest local|(call|emit|branch|split|update) on_failure|when_cancelled")
 
 
 def skeleton(batch):
@@ -84,9 +86,16 @@ def all_rows():
 def cells():
     """The cells of the table that a history can be about, some of them more often than others, mixed."""
     made = [(row, d) for row in step_rows() for d in table.DISTURBANCES[1:] if table.can_be(row, d)
-            for _ in range(6 if RAREST.search(row) else 3 if RARE.search(row) else 2 if HARD.search(row) else 1)]
+            for _ in range(share(row, d))]
     random.Random("cells").shuffle(made)
     return made
+
+
+def share(row, disturbance):
+    """How often histories are about a cell."""
+    if "missed=" in row and disturbance == "clock change":
+        return 10
+    return 6 if RAREST.search(row) else 3 if RARE.search(row) else 2 if HARD.search(row) else 1
 
 
 def customer(dice, start):
@@ -152,15 +161,28 @@ class Plot:
     # journeys
 
     def wanted(self, step):
-        return self.row in table.of_step(step)
+        return self.row in table.of_step(step) and \
+            (self.disturbance != "clock change" or self.takes_days(step))
+
+    @staticmethod
+    def takes_days(step):
+        """Whether who comes to the step before a clock change probably stays until after it."""
+        spec = step[verb_of(step)]
+        form = spec.get("for") if "digest" in step else spec if "delay" in step else timeout_of(step)
+        if form is None:
+            return False
+        length = form if isinstance(form, str) else form.get("after", form.get("for"))
+        if length is not None:
+            return re.search("day|week|month|24|36", length)
+        return "missed" not in form or "weekdays" in form
 
     def make_journeys(self, is_alone):
         maker, made = self.maker, {}
         is_about_enter = self.row.split()[0] == "enter"
-        has_child = is_about_enter or self.chance(0.3)
+        has_child = is_about_enter or self.chance(0.36)
         wanted = None if self.row.split()[0] == "exit" else self.wanted
         entry = maker.entry({"on": "x@"}, is_alone)
-        if self.chance(0.7):
+        if self.chance(0.9 if RARE.search(self.row) else 0.7):
             entry["reentry"] = {"policy": "any"}
             entry.pop("when", None)
         made["ja@"] = [maker.journey("ja@", entry, ["y@", "z@"],
@@ -175,7 +197,9 @@ class Plot:
                                          ["jc@"] if has_child else [])]
         if has_child and self.chance(0.95):
             kind = self.pick({"journey": True}, {"journey": True}, {"journey": ["ja@"]}, {"api": True}, {"on": "z@"})
-            made["jc@"] = [maker.journey("jc@", maker.entry(kind, is_alone), ["w@"])]
+            # the child of a step about a clock change meets it too
+            wanted = self.takes_days if is_about_enter and self.disturbance == "clock change" else None
+            made["jc@"] = [maker.journey("jc@", maker.entry(kind, is_alone), ["w@"], wanted=wanted)]
             if self.chance(0.6):
                 made["jc@"][0]["entry"]["reentry"] = {"policy": "any"}
         elif self.chance(0.3):
@@ -260,7 +284,8 @@ class Plot:
                 start = datetime.fromisoformat(self.phases[0][0])
                 self.customers[name].update(due=(start + timedelta(hours=self.dice.randrange(700, 1000))).isoformat(),
                                             day=(start + timedelta(days=self.dice.randrange(28, 60))).strftime("%Y-%m-%d"))
-            self.op(first, "event", name, "x@", payload(self.dice))
+            for _ in range(2 if RARE.search(self.row) else 1):
+                self.op(first, "event", name, "x@", payload(self.dice))
             if self.chance(0.5):
                 self.op(self.some_phase(first, 0), "event", name, "x@", payload(self.dice))
         soon = first + 1

@@ -292,7 +292,10 @@ class Maker:
                 return self.dice.choice(names[following + 1:following + 3] + names[following + 1:])
             step = self.step(onward, emits, children, sends)
             if after_send and i == 0:
+                # mostly one that lets the run go on at once
                 step = self.send(lambda: "s1")
+                if self.chance(0.8):
+                    step["send"]["channels"] = ["email"]
             while wanted and i == after_send and not wanted(step):
                 step = self.step(onward, emits, children, sends)
             steps[names[i]] = step
@@ -335,10 +338,10 @@ class Maker:
             entry["key"] = expr("event_key")
         if self.chance(0.85):
             entry["reentry"] = {"policy": self.pick("never", "after_exit", "any", "any")}
-            if self.chance(0.25):
+            if self.chance(0.27):
                 entry["reentry"]["cooldown"] = self.pick("1 day", "6 hours", "24 hours")
-                if self.chance(0.5):
-                    entry["reentry"]["cooldown_scope"] = self.pick("key", "customer")
+                if self.chance(0.7):
+                    entry["reentry"]["cooldown_scope"] = self.pick("key", "key", "customer")
         if self.chance(0.12):
             entry["holdout"] = self.pick(1, 0.5, 0.3)
         if self.chance(0.3 if is_alone else 0.15):
