@@ -158,7 +158,8 @@ settle_due(JoBatch *batch, JoRun *run, const JoStep *step)
 		else if (run->due_at == JO_NO_TIME)
 			jo_run_time_again(batch, run);
 	}
-	run->last_log->due_at = run->due_at;
+	run->last_log->due_at = run->due_at == JO_NO_TIME ? JO_NO_TIME :
+		run->due_at + run->paused;
 }
 
 /*
@@ -199,6 +200,7 @@ extend_wait(JoRun *run, const JoAct *pause, const JoAct *act)
 		 run->state != JO_ENROLLMENT_DELAYED))
 		return;
 	run->due_at += act->at - since;
+	run->paused = 0;
 	run->is_changed = true;
 }
 

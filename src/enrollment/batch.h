@@ -101,6 +101,8 @@ struct JoRun
 	int32		parent_visit;	/* ... at this visit; 0: none */
 	/* of the visit under way: see progress.c */
 	int			restarts;
+	int64		paused;			/* how much of a pause due_at leaves out,
+								 * which its end will add; microseconds */
 	uint64		noted;			/* branch of a ranked wait; 0: none */
 	Jsonb	   *noted_event;
 	char	   *noted_name;

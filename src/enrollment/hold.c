@@ -32,14 +32,17 @@ jo_run_is_suspended(const JoRun *run)
 /*
  * A run that blocks in a pause has begun its wait anew.  Where its time stands
  * still, the wait counts from when that began: the resume will add the length
- * of the pause.
+ * of the pause.  The log tells it without that, also when it tells it again.
  */
 void
 jo_run_keep_pause(JoRun *run)
 {
 	run->is_restarted = false;
-	if (jo_run_is_suspended(run) && run->due_at != JO_NO_TIME)
-		run->due_at -= run->member->now - Max(run->pause->at, run->arrived_at);
+	run->paused = 0;
+	if (!jo_run_is_suspended(run) || run->due_at == JO_NO_TIME)
+		return;
+	run->paused = run->member->now - Max(run->pause->at, run->arrived_at);
+	run->due_at -= run->paused;
 }
 
 /* Hold a moving run before the step that it has arrived at. */

@@ -363,22 +363,27 @@ look_anew(JoBatch *batch, JoMember *member, JoPlan *plan, const Dated *dated,
 }
 
 /*
- * The batch's number of the journey's state at this instant: the newest act that
- * comes before it among timers (act.c), and a ticket behind it.  NULL: nobody
- * enters then.
+ * The state of the plan's journey now: the newest act that comes before this
+ * among timers (act.c), and a ticket behind it.  NULL: nobody enters then.  A
+ * date that had passed when it became known enters at the input that told it,
+ * so acts of this instant with a later ticket come after it.
  */
 static const JoAct *
-find_act(const JoBatch *batch, int32 journey_id, TimestampTz at,
+find_act(const JoBatch *batch, const JoMember *member, const JoPlan *plan,
 		 int64 *ticket)
 {
 	int			n;
-	const JoAct *acts = jo_acts(journey_id, &n);
+	const JoAct *acts = jo_acts(plan->journey_id, &n);
+	int64		limit = batch->act_limit;
 
+	if (batch->clock.is_virtual && plan->due_at < member->now &&
+		member->newest_ticket != 0)
+		limit = Min(limit, member->newest_ticket);
 	*ticket = 0;
 	for (int i = n - 1; i >= 0; i--)
 	{
-		if (acts[i].seq <= batch->act_limit &&
-			jo_act_instant(batch, &acts[i]) <= at)
+		if (acts[i].seq <= limit &&
+			jo_act_instant(batch, &acts[i]) <= member->now)
 			return acts[i].is_stopped ||
 				acts[i].state == JO_JOURNEY_ARCHIVED ? NULL : &acts[i];
 		*ticket = acts[i].seq;
@@ -408,7 +413,7 @@ take(JoBatch *batch, JoMember *member, JoPlan *plan, const Dated *dated)
 	caused = jo_cause_entry(batch, member,
 							psprintf("%d %d", plan->journey_id, plan->times),
 							payload);
-	(void) find_act(batch, plan->journey_id, member->now, &ticket);
+	(void) find_act(batch, member, plan, &ticket);
 	if (ticket != 0)
 		caused->act_seq = ticket;
 
@@ -559,8 +564,7 @@ add_due(JoBatch *batch, JoMember *member, List *tasks)
 		if (!is_due(member, plan))
 			continue;
 		graph = graph_after(plan->journey_id,
-							find_act(batch, plan->journey_id, member->now,
-									 &ticket));
+							find_act(batch, member, plan, &ticket));
 		if (graph != NULL)
 			tasks = add_task(batch, member, graph, tasks);
 		else

@@ -1,8 +1,8 @@
 /*
  * enrollment/progress.c
  *	  What a run has counted at the step where it stands, and where that is
- *	  stored: restarts, the branch of a ranked wait that has happened with its
- *	  event, and that an event is spent.
+ *	  stored: restarts, how much of a pause its time leaves out, the branch of a
+ *	  ranked wait that has happened with its event, and that an event is spent.
  *
  * It is the engine's own, so it lies beside the context and not in it: column
  * "progress", NULL for nearly every run, begun anew with every visit.  A branch
@@ -23,6 +23,7 @@ void
 jo_progress_reset(JoRun *run)
 {
 	run->restarts = 0;
+	run->paused = 0;
 	run->noted = 0;
 	run->noted_event = NULL;
 	run->noted_name = NULL;
@@ -133,11 +134,14 @@ jo_progress_to_json(const JoRun *run)
 	bool		is_spent = run->is_spent && keeps_cause(run);
 	Jsonb	   *json;
 
-	if (run->restarts == 0 && run->noted == 0 && !is_spent)
+	if (run->restarts == 0 && run->paused == 0 && run->noted == 0 &&
+		!is_spent)
 		return NULL;
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	if (run->restarts > 0)
 		put_number(&state, "restarts", run->restarts);
+	if (run->paused != 0)
+		put_number(&state, "paused", run->paused);
 	if (run->noted != 0)
 		put_string(&state, "branch",
 				   psprintf("%016llx", (unsigned long long) run->noted));
@@ -160,6 +164,7 @@ jo_progress_from_json(JoRun *run, Jsonb *json)
 	if (json == NULL)
 		return;
 	run->restarts = jo_json_int(json, "restarts", 0);
+	run->paused = jo_json_int(json, "paused", 0);
 	run->is_spent = jo_json_bool(json, "spent");
 	branch = jo_json_string(json, "branch");
 	if (branch != NULL)

@@ -34,7 +34,7 @@ CREATE TABLE journey_orch.enrollment
   error          jsonb,                      -- of a parked run, or a call to be tried again: sqlstate, message, expression, attempts
   parent_id      uuid,                       -- the run that waits for the end of this one; NULL: none
   parent_visit   integer,                    -- and at which of its visits
-  progress       jsonb,                      -- what this visit has counted: restarts, branch, event_name, event, branch_spent, spent; NULL: nothing
+  progress       jsonb,                      -- what this visit has counted: restarts, paused, branch, event_name, event, branch_spent, spent; NULL: nothing
   entry_order    bigint,                     -- among those that began at one instant; NULL: entry_event_id
   CONSTRAINT enrollment_state CHECK (state IN ('waiting', 'delayed', 'sending', 'held', 'parked', 'ended'))
 ) PARTITION BY LIST (lane);

@@ -6,6 +6,7 @@ is due before an event fires before it, one of the same instant after it.
 """
 from zoneinfo import available_timezones
 
+from dates import Dates, Plan
 from entry import Entry
 from language import value
 from life import Life
@@ -18,12 +19,13 @@ from waits import Waits
 ZONES = available_timezones()
 
 
-class Customer(Entry, Offers, Waits, Steps, Sends, Life):
+class Customer(Entry, Dates, Offers, Waits, Steps, Sends, Life):
     def __init__(self, world, name, columns):
         self.world, self.id = world, name
         self.born, self.columns = columns, None if columns.get("absent") else columns
         self.runs, self.refused, self.messages = [], [], []
         self.memory, self.entries = {}, {}          # what entry rules remember
+        self.plans = {}                             # of journeys that a date of his enters
         self.digests = {}                           # when the last digest of a step ended
         self.newest = {}                            # the newest event of a name in the log
         self.jobs = []                              # what his runs cause, in order
@@ -81,12 +83,16 @@ class Customer(Entry, Offers, Waits, Steps, Sends, Life):
                    and (r.due < limit or inclusive and r.due == limit)]
             due += [m for m in self.messages if m.due is not None
                     and (m.due < limit or inclusive and m.due == limit)]
+            due += [p for p in self.plans.values() if p.due is not None
+                    and (p.due < limit or inclusive and p.due == limit)]
             if not due:
                 return
-            first = min(due, key=lambda r: (r.due, isinstance(r, Run), r.order))
-            self.now = first.due
+            first = min(due, key=lambda r: (r.due, isinstance(r, Run) + 2 * isinstance(r, Plan), r.order))
+            self.now = max(self.now, first.due) if isinstance(first, Plan) else first.due
             if isinstance(first, Run):
                 self.fire(first)
+            elif isinstance(first, Plan):
+                self.enter_by_date(first)
             else:
                 self.retry(first)
             self.settle()

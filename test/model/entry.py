@@ -61,8 +61,6 @@ class Entry:
             self.now = was
 
     def enter_as_existing(self, journey, event):
-        if self.is_refused_absent(journey):
-            return
         was_closed, journey.is_closed = journey.is_closed, False
         self.enter_by_event(journey, event)
         journey.is_closed = was_closed
@@ -130,7 +128,7 @@ class Entry:
                 or self.refused_by_caps(journey, entry.get("caps", {})))
 
     def refused_by_reentry(self, journey, entry, key):
-        policy = entry.get("reentry", {}).get("policy", "never")
+        policy = entry.get("reentry", {}).get("policy", "after_exit" if "date" in entry else "never")
         memory = self.memory.get((journey.name, key))
         if memory is None:
             return None

@@ -78,6 +78,7 @@ def all_rows():
     maker, rows = Maker(random.Random("rows"), ["x", "y", "z", "w"]), set(step_rows())
     for n in range(1500):
         entry = maker.entry([{"on": "x"}, {"api": True}, {"journey": True}][n % 3], n % 2)
+        entry = maker.date_entry(entry, "c") if n % 12 == 0 else entry
         rows |= set(table.of_journey(maker.journey("j", entry, ["y"], ["jc"])))
     return sorted(rows)
 
@@ -131,6 +132,8 @@ class Plot:
         self.maker = Maker(self.dice, ["x@", "y@", "z@", "w@"])
         self.row, self.disturbance = cells()[seed % len(cells())]
         self.seed, self.ops = seed, []
+        self.dates = random.Random(f"dates {seed}")
+        self.is_dated = not HARD.search(self.row) and self.dates.random() < 0.15
 
     def chance(self, share):
         return self.dice.random() < share
@@ -185,6 +188,8 @@ class Plot:
         if self.chance(0.9 if RARE.search(self.row) else 0.7):
             entry["reentry"] = {"policy": "any"}
             entry.pop("when", None)
+        if self.is_dated:
+            entry = Maker(self.dates, []).date_entry(entry, "c@_")
         made["ja@"] = [maker.journey("ja@", entry, ["y@", "z@"],
                                      ["jc@", "jc@", "jb@"] if has_child else [], wanted,
                                      after_send=self.row.endswith(" of"))]
@@ -207,7 +212,7 @@ class Plot:
         for other in ("jc@", "jd@"):
             if other in made and self.chance(0.6):
                 made[other].append(maker.edited(made[other][0]))
-        if self.disturbance == "edit" or self.chance(0.2):
+        if self.disturbance == "edit" or self.chance(0.2) or self.is_dated and self.dates.random() < 0.3:
             made["ja@"].append(maker.edited(made["ja@"][0]))
         return made
 
@@ -288,11 +293,13 @@ class Plot:
                 self.op(first, "event", name, "x@", payload(self.dice))
             if self.chance(0.5):
                 self.op(self.some_phase(first, 0), "event", name, "x@", payload(self.dice))
+        if self.is_dated:
+            self.hold_dates(names, first)
         soon = first + 1
         if kind == "edit" or len(self.journeys["ja@"]) > 1:
             self.op(soon, "act", "publish", "ja@",
                     {"version": 2, "inflight": self.pick("finish", "exit", "move", "move"),
-                     **({"existing": "both"} if self.chance(0.1) else {})})
+                     **({"existing": "both"} if self.chance(0.1) and not self.is_dated else {})})
         for name in names:
             if kind == "exit":
                 self.op(soon, "leave", name, "ja@", {})
@@ -311,6 +318,25 @@ class Plot:
                 self.op(at, "act", "publish", other, {"version": 2, "inflight": self.pick("exit", "move")})
                 self.op(self.some_phase(), "act", "pause", other, {"newcomers": "queue", "waits": "run"})
                 self.op(self.last, "act", "resume", other, {})
+
+    def hold_dates(self, names, first):
+        """Let the date by which they enter come just before a phase."""
+        form, at = self.journeys["ja@"][0]["entry"]["date"], clocks.instant(self.phases[first][0])
+        quiet = [n for n in range(first) if self.phases[n][1] and self.phases[n][0] != self.phases[n + 1][0]]
+        if "past" in form and not quiet:
+            for version in self.journeys["ja@"]:
+                del version["entry"]["date"]["past"]
+        elif "past" in form:
+            # it has passed when the journey is published, and nothing else happens at that instant after it
+            at = clocks.instant(self.phases[0][0]) - timedelta(hours=self.dates.randrange(1, 99))
+            self.ops = [(quiet[-1], True, 2, [quiet[-1], *op[1:]]) if op[1:4] == ["act", "publish", "ja@"] else
+                        (phase, *more, op) for phase, *more, op in self.ops]
+        for name in names:
+            weeks = self.dates.randrange(3) if form.get("every") == "1 week" else 0
+            due = at - timedelta(seconds=self.dates.choice([0, 1, 1, 1]), days=7 * weeks)
+            self.customers[name].update(due=due.isoformat())
+            if self.dates.random() < 0.3:
+                self.op(self.some_phase(first), "row", name, customer(self.dates, at))
 
     def some_phase(self, first=1, spare=0):
         """A phase from the first on, with some to spare after it."""

@@ -348,6 +348,26 @@ class Maker:
             entry["caps"] = self.caps(is_alone)
         return entry
 
+    def date_entry(self, entry, people):
+        """The same entry, by a date that those people hold whose ids begin like that."""
+        made = {key: value for key, value in entry.items() if key != "on"}
+        if entry.get("when", expr("true"))[1][0] not in ("points", "plan", "bad"):
+            made.pop("when", None)
+        if "key" in made:
+            made["key"] = expr("occurrence")
+        form = {"value": expr("own", people, [self.pick("due", "due", "day", "local")])}
+        if form["value"][1][2] == ["due"] and self.chance(0.7):
+            form.update({"jitter": "1 hour"} if self.chance(0.2) else {})
+        else:
+            form.update({key: value for key, value in self.date("until", lambda: "q").items()
+                         if key in ("offset", "at", "gap", "overlap")})
+        kind = self.pick("every", "every", "past", "past", "plain")
+        if kind == "every":
+            form["every"] = self.pick("1 week", "1 week", "1 month", "1 year")
+        elif kind == "past":
+            form["past"] = "enter"
+        return {**made, "date": form}
+
     def caps(self, is_alone):
         caps = {}
         if self.chance(0.5):

@@ -55,6 +55,8 @@ def sql(e):
         return f"jsonb_array_length(context->'{e[1]}') {e[2]} {e[3]}"
     if kind == "reason":
         return f"context->'{e[1]}'->>'reason' = '{e[2]}'"
+    if kind == "own":
+        return f"CASE WHEN starts_with(customer.id, '{e[1]}') THEN {sql(e[2])} END"
     if kind == "call":
         return f"shop.note(customer.id, {sql(e[1])})"
     if kind == "and":
@@ -64,6 +66,7 @@ def sql(e):
     return {
         "true": "true",
         "event_key": "event->>'k'",
+        "occurrence": "event->>'occurrence'",
         "v_n": "(event->>'n')::int",
         "v_bad": "customer.bad::int",
         "v_three": "3",
@@ -111,6 +114,8 @@ def value(e, scope):
     if kind == "reason":
         output = context.get(e[1])
         return _compare("=", output.get("reason") if isinstance(output, dict) else None, e[2])
+    if kind == "own":
+        return value(e[2], scope)
     if kind == "call":
         return value(e[1], scope)
     if kind == "v_three":
@@ -125,6 +130,8 @@ def value(e, scope):
         return True
     if kind == "event_key":
         return _text_of_json(event.get("k"))
+    if kind == "occurrence":
+        return _text_of_json(event.get("occurrence"))
     if kind in ("v_n", "amount"):
         return _integer(_text_of_json(event.get("n")))
     if kind == "v_bad":

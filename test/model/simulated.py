@@ -44,6 +44,8 @@ def simulable(history):
         made["journeys"][name] = versions[:1]
         made["ops"].insert(0, [0, "act", "publish", name, {"version": 1}])
         versions[0]["entry"].pop("caps", None)
+        if versions[0]["entry"].pop("date", None):
+            versions[0]["entry"]["on"] = "x@"
         for step in versions[0]["steps"].values():
             simplify(step)
     return made

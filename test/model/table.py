@@ -62,8 +62,11 @@ def of_step(step):
 def of_journey(definition):
     entry, goal = definition["entry"], definition.get("goal")
     reentry = entry.get("reentry", {})
-    found = ["entry " + next(k for k in ("on", "api", "journey") if k in entry),
-             "entry reentry=" + reentry.get("policy", "never")]
+    kind = next(k for k in ("on", "api", "journey", "date") if k in entry)
+    found = [f"entry {kind}", "entry reentry=" + reentry.get("policy", "after_exit" if kind == "date" else "never")]
+    if kind == "date":
+        found += ["entry date every"] if "every" in entry["date"] else []
+        found += [f"entry date past={entry['date']['past']}"] if "past" in entry["date"] else []
     found += [f"entry {key}" for key in ("when", "key", "holdout") if key in entry]
     found += ["entry cooldown=" + reentry.get("cooldown_scope", "customer")] if "cooldown" in reentry else []
     found += [f"entry {key}" for key in entry.get("caps", {})]

@@ -9,6 +9,7 @@ reading that the page does not settle.
 The rooms of the model, and what each says:
 
     entry.py     who may enter: state, re-entry, cool-down, caps, holdout
+    dates.py     when a date of the customer's row enters him
     offers.py    what an event does to a run: goal, exit rules, its step
     waits.py     delay, wait, ranked wait, restart_on, digest
     steps.py     branch, split, update, call, emit, enter, approve, exit
@@ -53,9 +54,16 @@ class World:
         """A changed row is seen by whatever is evaluated from now on."""
         one = self.customers[customer]
         one.columns = {**(one.columns or one.born), **columns}
+        self.tell_dates(one)
 
     def op_delete(self, customer):
         self.customers[customer].columns = None
+        self.tell_dates(self.customers[customer])
+
+    def tell_dates(self, customer):
+        """A change of a row counts from its commit where a date is made of it."""
+        if any("date" in v[0]["entry"] for v in (j.versions for j in self.journeys.values())):
+            self.input(customer, customer.look_at_dates)
 
     def op_event(self, customer, name, payload):
         one, event = self.customers[customer], Event(name, payload)
@@ -134,6 +142,11 @@ class World:
                 one.supersede(run, journey, inflight)
         for one, event in existing:
             one.enter_as_existing(journey, event)
+        self.look_at_dates(journey)
+
+    def look_at_dates(self, journey):
+        for one in self.customers.values():
+            one.look_at_dates(journey)
 
     def act_pause(self, journey, newcomers="queue", waits="run"):
         if journey.pause or journey.state not in ("live", "stopped"):
@@ -159,6 +172,7 @@ class World:
         if journey.state != "live":
             return
         journey.state = "stopped"
+        self.look_at_dates(journey)
         if inflight == "exit":
             for one, run in list(self.runs_inside(journey)):
                 one.end(run, "journey_stopped", early=True)
@@ -167,3 +181,4 @@ class World:
         """Only of a stopped journey without people inside: else an error of the caller."""
         if journey.state == "stopped" and not any(self.runs_inside(journey)):
             journey.state = "archived"
+            self.look_at_dates(journey)
