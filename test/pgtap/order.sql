@@ -33,7 +33,7 @@ $$;
 CREATE FUNCTION entries(name text) RETURNS bigint LANGUAGE sql AS
   $$SELECT count(*) FROM step_log JOIN journey USING (journey_id) WHERE journey.name = entries.name AND outcome = 'entered'$$;
 
-SELECT plan(63);
+SELECT plan(64);
 SELECT bind_customer('customer', 'id') \gset _
 SELECT set_channel('email', 'customer.id') \gset _
 SELECT set_template('t', 'email', 'Hello') \gset _
@@ -216,6 +216,15 @@ SELECT count(make('enter_' || name, jsonb_strip_nulls(jsonb_build_object('on', '
 SELECT happened('knock', 'a', '{"k": "1"}'), happened('knock', 'a', '{"k": "1"}'), happened('knock', 'a', '{"k": "2"}'), happened('leave', 'a'), happened('knock', 'a', '{"k": "1"}'), happened('knock', 'a', '{"k": "2"}') \gset _
 CALL run();
 SELECT is(entries('enter_' || name), want, 'entries with ' || policy || coalesce(' by ' || key, '')) FROM policy;
+
+-- A date that has passed when it becomes known enters by the input that tells it, before an act of the same instant
+SELECT make('passed', '{"date": {"value": "substring(customer.name FROM ''^2[0-9-]+$'')::date", "past": "enter"}}', '{"w": {"exit": "x"}}') \gset _
+CALL run();
+UPDATE customer SET name = '2025-05-05' WHERE id = 'a';
+SELECT pause('passed', newcomers => 'ignore') \gset _
+UPDATE customer SET name = '2025-05-05' WHERE id = 'b';
+CALL run();
+SELECT is(trail('passed', 'a') || '; ' || trail('passed', 'b'), 'entered w, ended x; refused paused', 'acts count from their ticket also for a date that has passed');
 
 -- Cool-down by customer and by key: hours after the first entry of key 1
 SELECT make('cool', '{"on": "cool", "key": "event->>''k''", "reentry": {"policy": "any", "cooldown": "2 hours"}}', '{"w": {"exit": "x"}}'),

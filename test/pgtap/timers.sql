@@ -36,7 +36,7 @@ CREATE FUNCTION told(name text) RETURNS text LANGUAGE sql AS $$
     FROM step_log AS l JOIN journey USING (journey_id) WHERE journey.name = told.name AND due_at IS NOT NULL
 $$;
 
-SELECT plan(41);
+SELECT plan(42);
 SELECT set_clock('2026-01-01 00:00+00') \gset _
 
 -- Runs that are due at one instant: what the first causes comes before the next
@@ -177,13 +177,16 @@ SELECT is(place('still'), 'w waiting 03-04 00:00', 'the due time passes in the p
 SELECT happened('again', 'a') \gset _
 CALL run();
 SELECT is(told('still'), 'entered 03-04 00:00, restarted 03-08 00:00', 'the log tells the due time that the restart began');
+SELECT make('still', '{"on": "stood"}', '{"w": {"wait": {"for": [{"on": "never", "next": "x"}], "until": {"after": "3 days", "next": "x"}}, "restart_on": "again"}}', '{"description": "2"}', 'move') \gset _
+CALL run();
+SELECT is(told('still'), 'entered 03-04 00:00, restarted 03-08 00:00, moved 03-08 00:00', 'and does so again where the run is moved in the pause');
 SELECT is_empty($$SELECT * FROM verify('full') WHERE NOT holds$$, 'the laws hold in the pause');
 SELECT advance_clock('1 hour') \gset _
 SELECT resume('still') \gset _
 CALL run();
 SELECT advance_clock('3 days') \gset _
 CALL run();
-SELECT is(trail('still'), 'entered w, restarted again, advanced timeout, ended x', 'three days after the resume the run goes on');
+SELECT is(trail('still'), 'entered w, restarted again, moved, moved w, advanced timeout, ended x', 'three days after the resume the run goes on');
 SELECT is((SELECT ended_at FROM enrollment_status WHERE journey = 'still'), '2030-03-08 01:00+00', 'neither earlier nor later');
 
 SELECT set_clock('2030-04-01 00:00+00') \gset _
