@@ -130,6 +130,14 @@ SELECT decision, gate, rule, reason, evidence - 'objection_id' AS evidence FROM 
 SELECT may_ask('6', 'marketing'), lift_objection('6', 'marketing', 'letter', '{"text_version": "letter 7", "method": "written"}') > 0 AS lifted;
 SELECT public.decisions('6');
 
+-- A channel may ask for more than the topic, or for nothing.
+SELECT decision, gate FROM ask_gates('10', 'chat', 'offers');
+SELECT set_channel('chat', '''x''', consent => 'opt_in'), set_channel('screen', '''x''', kind => 'inbox', consent => 'none');
+SELECT t, a.decision, a.evidence->>'needed' AS needed, b.decision AS on_screen
+FROM unnest('{news,offers,tips,orders,undeclared}'::text[]) WITH ORDINALITY AS x (t, place), ask_gates('10', 'chat', t) AS a, ask_gates('10', 'screen', t) AS b ORDER BY place;
+SELECT grant_consent('10', 'chat', NULL, 'form', :'shown') > 0 AS granted;
+SELECT decision FROM ask_gates('10', 'chat', 'tips');
+
 -- Sale and sharing (C23): nothing goes to an audience; no question for 12 months.
 SELECT set_clock('2026-01-15 10:00+00', force => true);
 SELECT record_objection('7', 'sale', 'global_privacy_control') AS id \gset

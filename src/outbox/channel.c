@@ -23,6 +23,7 @@
 #include "core/run_as.h"
 #include "outbox/internal.h"
 #include "outbox/outbox.h"
+#include "permission/permission.h"
 
 typedef struct ChannelEntry
 {
@@ -55,11 +56,30 @@ static JoCache journey_name_cache = {
 	.tables = {"journey"}
 };
 
+/* For the gates: does any channel ask for consent by itself? */
+static bool
+needs_consent(void)
+{
+	ListCell   *cell;
+	bool		needs = false;
+
+	jo_channel_cache_begin();
+	foreach(cell, entries)
+	{
+		const JoChannel *channel = &((ChannelEntry *) lfirst(cell))->channel;
+
+		needs = needs || strcmp(channel->consent, "opt_in") == 0;
+	}
+	jo_channel_cache_end();
+	return needs;
+}
+
 void
 jo_channel_init(void)
 {
 	jo_cache_register(&channel_cache);
 	jo_cache_register(&journey_name_cache);
+	jo_channels_need_consent = needs_consent;
 }
 
 /* ---- filling the caches ---- */

@@ -620,3 +620,24 @@ REVOKE ALL ON FUNCTION journey_orch.last_message(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION journey_orch.last_message(text, text) TO journey_orch_author, journey_orch_operator, journey_orch_analyst;
 COMMENT ON FUNCTION journey_orch.last_message(text, text) IS
 'The newest message of a customer in a channel, or in any, that the log still has; all NULL when there is none. For holes of templates.';
+CREATE OR REPLACE FUNCTION journey_orch.ask_gates(
+  customer text,
+  channel text,
+  topic text DEFAULT NULL,
+  address text DEFAULT NULL,
+  journey text DEFAULT NULL,
+  kind text DEFAULT NULL,
+  OUT decision text,
+  OUT gate text,
+  OUT rule text,
+  OUT reason text,
+  OUT until timestamptz,
+  OUT evidence jsonb)
+LANGUAGE c STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_ask_gates';
+REVOKE ALL ON FUNCTION journey_orch.ask_gates(text, text, text, text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.ask_gates(text, text, text, text, text, text)
+  TO journey_orch_operator, journey_orch_author, journey_orch_privacy;
+COMMENT ON FUNCTION journey_orch.ask_gates(text, text, text, text, text, text) IS
+'What the gates would say of a message to a customer now: allow, defer or withhold, with gate, rule and evidence. Counts and keeps nothing.';

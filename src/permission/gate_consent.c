@@ -7,6 +7,9 @@
  * was denied or withdrawn, even if it was declared to need no consent; one of
  * class service that needs none is stopped by who said so of that topic, not of
  * all.  Classes transactional and legal are never stopped here.
+ *
+ * A channel may ask for more (opt_in: whatever the topic says), or for nothing
+ * (none), where it shows only what belongs to the service.
  */
 #include "postgres.h"
 
@@ -39,11 +42,14 @@ is_enough(const JoConsent *consent, JoTopicConsent needed)
 	return false;
 }
 
+JoChannelsNeedConsent jo_channels_need_consent = NULL;
+
 bool
 jo_gate_consent_is_active(JoGates *gates)
 {
 	return !jo_probe_is_empty(jo_gates_probe(gates, JO_PROBE_CONSENT)) ||
-		jo_topic_needs_opt_in();
+		jo_topic_needs_opt_in() ||
+		(jo_channels_need_consent != NULL && jo_channels_need_consent());
 }
 
 void
@@ -56,6 +62,13 @@ jo_gate_consent(JoGates *gates, const JoGateQuestion *question,
 	JoEvidence	evidence = {0};
 	JoProbe    *probe;
 
+	if (question->channel_consent != NULL)
+	{
+		if (strcmp(question->channel_consent, "none") == 0)
+			return;
+		if (strcmp(question->channel_consent, "opt_in") == 0)
+			needed = JO_CONSENT_OPT_IN;
+	}
 	if (class == JO_CLASS_TRANSACTIONAL || class == JO_CLASS_LEGAL ||
 		(needed == JO_CONSENT_NONE && question->topic == NULL))
 		return;

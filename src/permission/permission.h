@@ -147,6 +147,13 @@ extern char *jo_halt_of_channel(const char *channel, Snapshot snapshot);
  */
 extern bool jo_evidence_is_open;
 
+/*
+ * Does any channel ask for consent whatever a topic says?  Set by the room that
+ * has the channels; NULL: none does.
+ */
+typedef bool (*JoChannelsNeedConsent) (void);
+extern JoChannelsNeedConsent jo_channels_need_consent;
+
 extern void jo_permission_init(void);
 
 #endif							/* JO_PERMISSION_H */

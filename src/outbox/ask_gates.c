@@ -1,9 +1,10 @@
 /*
- * permission/ask_gates.c
+ * outbox/ask_gates.c
  *	  SQL function ask_gates(): what the gates would say of a message.
  *
  * Nothing is counted and nothing is kept: a cap that a real message would meet
- * is looked at, not used up.
+ * is looked at, not used up.  The channel need not exist: a rule may be looked at
+ * before it does.
  */
 #include "postgres.h"
 
@@ -16,6 +17,7 @@
 
 #include "core/clock.h"
 #include "core/definition.h"
+#include "outbox/outbox.h"
 #include "permission/permission.h"
 
 PG_FUNCTION_INFO_V1(journey_orch_ask_gates);
@@ -56,6 +58,26 @@ set_text(Datum *value, bool *isnull, const char *string)
 	*value = string == NULL ? (Datum) 0 : CStringGetTextDatum(string);
 }
 
+/* What the channel says of itself, where there is one. */
+static void
+describe_channel(JoGateQuestion *question)
+{
+	const JoChannel *channel;
+
+	jo_channel_cache_begin();
+	channel = jo_channel_find(question->channel);
+	if (channel != NULL)
+	{
+		if (question->channel_kind == NULL)
+			question->channel_kind = pstrdup(channel->kind);
+		question->channel_consent = pstrdup(channel->consent);
+		question->is_stream = strcmp(channel->drain, "stream") == 0;
+	}
+	jo_channel_cache_end();
+	if (question->channel_kind == NULL)
+		question->channel_kind = "push";
+}
+
 /*
  * SQL: ask_gates(customer, channel, topic, address, journey, kind) →
  * (decision, gate, rule, reason, until, evidence)
@@ -76,12 +98,13 @@ journey_orch_ask_gates(PG_FUNCTION_ARGS)
 	question.topic = optional_text(fcinfo, ARG_TOPIC);
 	question.address = optional_text(fcinfo, ARG_ADDRESS);
 	question.journey = optional_text(fcinfo, ARG_JOURNEY);
-	question.channel_kind = required_text(fcinfo, ARG_KIND, "kind");
+	question.channel_kind = optional_text(fcinfo, ARG_KIND);
 	question.expires_at = JO_NO_TIME;
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
 	jo_definition_adopt(GetActiveSnapshot());
+	describe_channel(&question);
 	gates = jo_gates_begin(JO_GATE_AT_CLAIM, jo_clock_now(),
 						   GetActiveSnapshot());
 	jo_gates_ask(gates, &question, &decision);
