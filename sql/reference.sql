@@ -215,6 +215,16 @@ SELECT count(*) FROM journey_orch.approve_many((SELECT array_agg(enrollment_id) 
 CALL journey_orch.run();
 SELECT customer_id, exit_reason FROM journey_orch.enrollment_status WHERE journey = 'refund' ORDER BY customer_id;
 
+SELECT count(journey_orch.nack(m.claim_id, m.message_id, 'no such user', permanent => true)) AS failed FROM journey_orch.claim('email', 'my relay') AS m;
+CALL journey_orch.run();
+SELECT d.customer_id, d.error, journey_orch.redeliver(d.message_id, 'the address was corrected') > 0 AS given
+FROM journey_orch.dead_letter AS d ORDER BY d.customer_id LIMIT 1;
+
+SELECT customer_id, rule, command_id FROM journey_orch.redeliver_many($$error = 'no such user' AND channel = 'email'$$, preview => true);
+
+CALL journey_orch.run();
+SELECT count(journey_orch.discard(message_id)) AS discarded FROM journey_orch.dead_letter;
+
 SELECT journey_orch.set_global_holdout(0.05);
 SELECT share, is_current FROM journey_orch.global_holdout;
 

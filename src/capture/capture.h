@@ -37,6 +37,8 @@ jo_event_is_applied(char kind)
 #define JO_COMMAND_ENTER		"$enter"
 #define JO_COMMAND_LEAVE		"$leave"
 #define JO_COMMAND_APPROVE		"$approve"
+#define JO_COMMAND_REDELIVER	"$redeliver"	/* a dead letter, again */
+#define JO_COMMAND_DISCARD		"$discard"	/* or never */
 #define JO_COMMAND_CHILD_ENDED	"$child_ended"	/* to the run that waits for
 												 * it */
 #define JO_COMMAND_PLAN			"$plan" /* look at the customer's dates;

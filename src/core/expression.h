@@ -91,6 +91,12 @@ extern JoExpression *jo_expression_compile(const char *sql, Oid result_type,
 										   Oid owner, const JoScope *scope,
 										   JoError **error);
 
+/*
+ * Raise, with the position, unless the text is one expression: it cannot lead
+ * out of parentheses around it.  What it names is not looked at.
+ */
+extern void jo_expression_ensure_one(const char *sql);
+
 extern int	jo_expression_uses(const JoExpression *expression);
 extern Oid	jo_expression_type(const JoExpression *expression);
 extern bool jo_expression_is_plain(const JoExpression *expression);

@@ -120,6 +120,16 @@ parse_one(ParseState *pstate)
 	return target->val;
 }
 
+void
+jo_expression_ensure_one(const char *sql)
+{
+	ParseState *pstate = make_parsestate(NULL);
+
+	pstate->p_sourcetext = sql;
+	(void) parse_one(pstate);
+	free_parsestate(pstate);
+}
+
 /* Settle the type of an expression that may have any. */
 static Node *
 settle_type(ParseState *pstate, Node *expression)

@@ -201,6 +201,10 @@ AS $$
     WHEN 'not_waiting'      THEN 'The run does not wait for this decision any more.'
     WHEN 'not_allowed'      THEN 'The run was moved to a version that asks another role.'
     WHEN 'parked'           THEN 'The run is parked.'
+    WHEN 'not_dead'         THEN 'The message is no dead letter any more.'
+    WHEN 'being_tried'      THEN 'The run has not given the message up: it still tries other channels.'
+    WHEN 'withdrawn'        THEN 'The run that sent the message was ended by a goal, an exit rule or an operator.'
+    WHEN 'expired'          THEN 'The time of the message is over.'
     WHEN 'not_inside'       THEN 'The customer has no active run of the journey, or none with this key.'
   END
 $$;
@@ -234,7 +238,7 @@ $$;
 REVOKE ALL ON FUNCTION journey_orch.command_status(bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION journey_orch.command_status(bigint) TO journey_orch_app, journey_orch_operator;
 COMMENT ON FUNCTION journey_orch.command_status(bigint) IS
-'What became of a command: pending, entered, left, decided or refused, with the rule that refused it and what that means.';
+'What became of a command: pending, entered, left, decided, redelivered, discarded or refused, with the rule that refused it and what that means.';
 
 CREATE OR REPLACE FUNCTION journey_orch.approve(enrollment_id uuid, decision text, note text DEFAULT NULL)
 RETURNS bigint
@@ -255,6 +259,39 @@ REVOKE ALL ON FUNCTION journey_orch.approve_many(uuid[], text, text) FROM PUBLIC
 GRANT EXECUTE ON FUNCTION journey_orch.approve_many(uuid[], text, text) TO journey_orch_operator, journey_orch_app;
 COMMENT ON FUNCTION journey_orch.approve_many(uuid[], text, text) IS
 'The same for many runs: all of them or, when one is refused, none.';
+
+/* ---- dead letters ---- */
+
+CREATE OR REPLACE FUNCTION journey_orch.redeliver(message_id uuid, note text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_redeliver';
+REVOKE ALL ON FUNCTION journey_orch.redeliver(uuid, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.redeliver(uuid, text) TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.redeliver(uuid, text) IS
+'Asks the customer''s lane, at commit, to send a dead letter again, as a new attempt of the same message that meets the gates; returns the id of the command.';
+
+CREATE OR REPLACE FUNCTION journey_orch.redeliver_many(
+  filter_sql text DEFAULT NULL, preview boolean DEFAULT false, note text DEFAULT NULL)
+RETURNS TABLE (message_id uuid, customer_id text, rule text, command_id bigint)
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_redeliver_many';
+REVOKE ALL ON FUNCTION journey_orch.redeliver_many(text, boolean, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.redeliver_many(text, boolean, text) TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.redeliver_many(text, boolean, text) IS
+'redeliver() for the dead letters of which filter_sql, over the columns of view dead_letter, is true (all without one). A rule says why one is left out. preview does nothing but list.';
+
+CREATE OR REPLACE FUNCTION journey_orch.discard(message_id uuid, note text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_discard';
+REVOKE ALL ON FUNCTION journey_orch.discard(uuid, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.discard(uuid, text) TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.discard(uuid, text) IS
+'Asks the customer''s lane, at commit, to settle a dead letter for good; returns the id of the command.';
 
 COMMENT ON TABLE journey_orch.approval_request IS
 'Questions that runs have asked. Read view approval instead.';

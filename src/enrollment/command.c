@@ -1,6 +1,7 @@
 /*
  * enrollment/command.c
- *	  Applies a command to its customer: enter, leave, approve, child ended.
+ *	  Applies a command to its customer: enter, leave, approve, child ended;
+ *	  those about dead letters are in dead_letter.c.
  *
  * A command is an event whose name begins with "$", given by an application
  * or a person (enter.c, approve.c) or caused by another run of the customer
@@ -37,9 +38,9 @@ typedef struct Entering
 } Entering;
 
 /* An application's command is answered; one of a run is not. */
-static JoOutcome *
-answer(JoBatch *batch, const JoEvent *event, const char *status,
-	   const char *rule)
+JoOutcome *
+jo_command_answer(JoBatch *batch, const JoEvent *event, const char *status,
+				  const char *rule)
 {
 	JoOutcome  *outcome = palloc0(sizeof(JoOutcome));
 
@@ -56,7 +57,7 @@ static void
 answer_with_run(JoBatch *batch, const JoEvent *event, const char *status,
 				const JoRun *run)
 {
-	JoOutcome  *outcome = answer(batch, event, status, NULL);
+	JoOutcome  *outcome = jo_command_answer(batch, event, status, NULL);
 
 	outcome->enrollment_id = run->id;
 	outcome->has_run = true;
@@ -208,7 +209,7 @@ apply_enter(JoBatch *batch, JoMember *member)
 		rule = "entry_error";
 	if (rule != NULL)
 	{
-		answer(batch, member->event, "refused", rule);
+		jo_command_answer(batch, member->event, "refused", rule);
 		tell_parent(&entering, rule);
 	}
 	else
@@ -318,7 +319,7 @@ apply_approve(JoBatch *batch, JoMember *member)
 		rule = "not_waiting";
 	if (rule != NULL)
 	{
-		answer(batch, event, "refused", rule);
+		jo_command_answer(batch, event, "refused", rule);
 		return;
 	}
 	answer_with_run(batch, event, "decided", run);
@@ -367,7 +368,7 @@ apply_leave(JoBatch *batch, JoMember *member)
 	if (first != NULL)
 		answer_with_run(batch, event, "left", first);
 	else
-		answer(batch, event, "refused", "not_inside");
+		jo_command_answer(batch, event, "refused", "not_inside");
 }
 
 /* A parent's: its child, which was not to outlive it. */
@@ -398,4 +399,8 @@ jo_command_apply(JoBatch *batch, JoMember *member)
 		apply_approve(batch, member);
 	else if (jo_streq(name, JO_COMMAND_CHILD_ENDED))
 		apply_child_ended(batch, member);
+	else if (jo_streq(name, JO_COMMAND_REDELIVER))
+		jo_dead_letter_redeliver(batch, member);
+	else if (jo_streq(name, JO_COMMAND_DISCARD))
+		jo_dead_letter_discard(batch, member);
 }

@@ -1,6 +1,7 @@
 /*
  * enrollment/command.h
- *	  Between the SQL functions that give commands (enter.c, approve.c).
+ *	  Between the SQL functions that give commands (enter.c, approve.c,
+ *	  redeliver.c).
  */
 #ifndef JO_COMMAND_H
 #define JO_COMMAND_H

@@ -309,8 +309,8 @@ message_from_report(JoMember *member, const JoEvent *event,
 }
 
 /* Was the run of this message ended by a goal or an exit rule meanwhile? */
-static bool
-is_withdrawn(const JoBatch *batch, const JoMessage *message)
+bool
+jo_message_is_withdrawn(const JoBatch *batch, const JoMessage *message)
 {
 	const JoRun *run = message->run;
 
@@ -338,7 +338,7 @@ report_failed(JoBatch *batch, JoMember *member, const JoEvent *event,
 	if (message == NULL ||
 		jo_json_int(report, "attempt", 0) != message->attempt.attempt)
 		return;					/* a late report on an earlier attempt */
-	if (is_withdrawn(batch, message))
+	if (jo_message_is_withdrawn(batch, message))
 	{
 		message->is_settled = true;
 		message->is_changed = true;
@@ -390,7 +390,7 @@ report_deferred(JoBatch *batch, JoMember *member, const JoEvent *event,
 		message->attempt.attempt)
 		return;
 	message->is_changed = true;
-	if (is_withdrawn(batch, message))
+	if (jo_message_is_withdrawn(batch, message))
 	{
 		message->is_settled = true;
 		return;

@@ -257,7 +257,7 @@ CREATE TABLE journey_orch.command
 (
   command_id  bigint NOT NULL,               -- event_id of its event
   recorded_at timestamptz NOT NULL,          -- real clock
-  command     text NOT NULL,                 -- enter, leave, approve
+  command     text NOT NULL,                 -- enter, leave, approve, redeliver, discard
   actor       name NOT NULL,                 -- session user
   CONSTRAINT command_pkey PRIMARY KEY (command_id)
 );
@@ -270,7 +270,7 @@ CREATE TABLE journey_orch.command_outcome
   command_id    bigint NOT NULL,
   at            timestamptz NOT NULL,        -- engine clock
   enrollment_id uuid,                        -- the run it concerned; the oldest of several
-  status        text NOT NULL,               -- entered, left, decided, refused
+  status        text NOT NULL,               -- entered, left, decided, redelivered, discarded, refused
   rule          text                         -- that refused; NULL: none did
 );
 CREATE INDEX command_outcome_command_id ON journey_orch.command_outcome (command_id);
