@@ -12,6 +12,7 @@ SELECT journey_orch.bind_customer('shop.customer', 'id');
 SELECT journey_orch.set_channel('email', 'customer.email');
 SELECT journey_orch.set_template('hello', 'email', 'Hello') > 0 AS template;
 SELECT journey_orch.set_topic('news', 'marketing', 'none');
+SELECT journey_orch.set_quiet_hours('legal_advice', '21:00', '08:00', '{"topic": "fax"}', source => 'somebody said');
 
 -- A definition that has no finding, to be changed.
 CREATE FUNCTION pg_temp.definition(change jsonb) RETURNS jsonb LANGUAGE sql AS $$
@@ -195,6 +196,9 @@ SELECT count(*) AS findings FROM unnest(ARRAY[pg_temp.sending('app', 'promo'), p
   WHERE f.code NOT IN ('undeclared_topic');
 SELECT journey_orch.set_topic('post', 'transactional') FROM journey_orch.set_topic('legal', 'legal');
 SELECT count(*) AS findings FROM unnest('{post,legal}'::text[]) AS t, journey_orch.check_definition(pg_temp.sending('mail', 'promo', t));
+-- A rule that nobody has reviewed.
+INSERT INTO corpus (code, definition) VALUES
+  ('unreviewed_rule', pg_temp.steps('{"a": {"send": {"channels": ["email"], "template": "hello", "topic": "fax"}, "next": "b"}, "b": {"exit": "done"}}'));
 
 SELECT c.n, f.* FROM corpus AS c CROSS JOIN LATERAL journey_orch.check_definition(c.definition) WITH ORDINALITY AS f
   ORDER BY c.n, f.ordinality;

@@ -32,6 +32,25 @@ SELECT scope, name, is_halted, reason FROM journey_orch.halt_status;
 
 SELECT journey_orch.unhalt('topic', 'service', 'corrected');
 
+SELECT journey_orch.set_quiet_hours('night', '21:00', '08:00', '{"class": "marketing"}', source => 'our own policy');
+SELECT name, scope, from_time, to_time, action, is_reviewed FROM journey_orch.quiet_hours;
+
+SELECT journey_orch.review_rule('night', 'decided on 2 May');
+
+SELECT journey_orch.drop_quiet_hours('night');
+
+SELECT journey_orch.install_rule_set('us_tcpa');
+SELECT count(*) FROM journey_orch.quiet_hours WHERE NOT is_reviewed;
+SELECT count(journey_orch.drop_quiet_hours(name)) FROM journey_orch.quiet_hours;
+
+SELECT journey_orch.set_phone_zone('+1808', '{Pacific/Honolulu}', source => 'Hawaii', region => 'US-HI');
+
+SELECT journey_orch.set_holiday('DE-BE', '2027-03-08', 'Frauentag');
+
+SELECT journey_orch.drop_holiday('DE-BE', '2027-03-08');
+
+SELECT journey_orch.add_business_days('2026-11-20', 10, 'US');
+
 SELECT journey_orch.set_channel('email', address_sql => 'customer.email', max_attempts => 3);
 
 SELECT journey_orch.add_preset_channel('sms', 'customer.email', channel => 'text', settings => '{"rate": 10}');

@@ -138,6 +138,7 @@ jo_definition_read(Jsonb *definition, Oid owner, bool is_for_author)
 	if (is_for_author)
 	{
 		jo_check_names(&reader);
+		jo_check_rules(&reader);
 		jo_check_templates(&reader);
 		jo_check_enters(&reader);
 	}

@@ -251,6 +251,10 @@ extern void jo_number_steps(JoReader *reader);
 
 extern void jo_check_names(JoReader *reader);
 
+/* ---- check_rules.c ---- */
+
+extern void jo_check_rules(JoReader *reader);
+
 /* ---- check_templates.c ---- */
 
 /* Findings about the templates that exist for what the steps send. */

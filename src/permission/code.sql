@@ -1258,6 +1258,161 @@ COMMENT ON COLUMN journey_orch.halt_status.reason IS 'What the last halt() or un
 COMMENT ON COLUMN journey_orch.halt_status.actor IS 'Session user of the last halt() or unhalt().';
 COMMENT ON COLUMN journey_orch.halt_status.at IS 'Engine clock then.';
 
+CREATE OR REPLACE FUNCTION journey_orch.set_quiet_hours(
+  name text,
+  from_time time,
+  to_time time,
+  scope jsonb DEFAULT '{}',
+  weekdays text[] DEFAULT NULL,
+  region text DEFAULT NULL,
+  holidays boolean DEFAULT false,
+  action text DEFAULT 'defer',
+  source text DEFAULT NULL,
+  valid_from date DEFAULT NULL,
+  valid_until date DEFAULT NULL)
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_set_quiet_hours';
+REVOKE ALL ON FUNCTION journey_orch.set_quiet_hours(text, time, time, jsonb, text[], text, boolean, text, text, date, date) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.set_quiet_hours(text, time, time, jsonb, text[], text, boolean, text, text, date, date) TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.set_quiet_hours(text, time, time, jsonb, text[], text, boolean, text, text, date, date) IS
+'Declares quiet hours: from from_time to before to_time of the customer''s own clock nothing of the scope goes out; action defer or withhold. Returns created, replaced or unchanged.';
+
+CREATE OR REPLACE FUNCTION journey_orch.drop_quiet_hours(
+  name text)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_drop_quiet_hours';
+REVOKE ALL ON FUNCTION journey_orch.drop_quiet_hours(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.drop_quiet_hours(text) TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.drop_quiet_hours(text) IS
+'Takes a rule of quiet hours back; false when there is none.';
+
+CREATE OR REPLACE FUNCTION journey_orch.review_rule(
+  name text,
+  note text DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_review_rule';
+REVOKE ALL ON FUNCTION journey_orch.review_rule(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.review_rule(text, text) TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.review_rule(text, text) IS
+'Says that the session user has reviewed the rule of that name as it stands.';
+
+CREATE OR REPLACE FUNCTION journey_orch.install_rule_set(
+  name text)
+RETURNS integer
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_install_rule_set';
+REVOKE ALL ON FUNCTION journey_orch.install_rule_set(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.install_rule_set(text) TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.install_rule_set(text) IS
+'Adds rules that come with the extension, unreviewed: us_tcpa. Those that are there stay as they are. Returns how many rules and holidays it added.';
+
+CREATE OR REPLACE FUNCTION journey_orch.set_holiday(
+  region text,
+  day date,
+  name text)
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_set_holiday';
+REVOKE ALL ON FUNCTION journey_orch.set_holiday(text, date, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.set_holiday(text, date, text) TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.set_holiday(text, date, text) IS
+'Declares a day off of a region. Returns created, replaced or unchanged.';
+
+CREATE OR REPLACE FUNCTION journey_orch.drop_holiday(
+  region text,
+  day date)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_drop_holiday';
+REVOKE ALL ON FUNCTION journey_orch.drop_holiday(text, date) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.drop_holiday(text, date) TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.drop_holiday(text, date) IS
+'Takes a day off back; false when there is none.';
+
+CREATE OR REPLACE FUNCTION journey_orch.add_business_days(
+  day date,
+  n integer,
+  region text DEFAULT NULL)
+RETURNS date
+LANGUAGE c STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_add_business_days';
+REVOKE ALL ON FUNCTION journey_orch.add_business_days(date, integer, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.add_business_days(date, integer, text) TO journey_orch_app, journey_orch_author, journey_orch_operator, journey_orch_analyst, journey_orch_privacy;
+COMMENT ON FUNCTION journey_orch.add_business_days(date, integer, text) IS
+'The nth business day after a day: no Saturday, Sunday or holiday of the region.';
+
+CREATE OR REPLACE FUNCTION journey_orch.set_phone_zone(
+  prefix text,
+  zones text[],
+  source text DEFAULT NULL,
+  region text DEFAULT NULL)
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_set_phone_zone';
+REVOKE ALL ON FUNCTION journey_orch.set_phone_zone(text, text[], text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.set_phone_zone(text, text[], text, text) TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.set_phone_zone(text, text[], text, text) IS
+'Declares in which zones a phone number with that prefix may be; the longest prefix counts. Returns created, replaced or unchanged.';
+
+CREATE OR REPLACE VIEW journey_orch.quiet_hours AS
+SELECT r.name, r.scope, r.from_time, r.to_time, r.weekdays, r.holidays, r.region, r.action, r.source, r.valid_from, r.valid_until,
+  r.changed_at, r.reviewed_at IS NOT NULL AS is_reviewed, r.reviewed_at, r.reviewed_by, r.review_note
+FROM journey_orch.quiet_hours_rule AS r;
+REVOKE ALL ON journey_orch.quiet_hours FROM PUBLIC;
+GRANT SELECT ON journey_orch.quiet_hours TO journey_orch_analyst, journey_orch_operator, journey_orch_author;
+COMMENT ON VIEW journey_orch.quiet_hours IS 'One row a rule of quiet hours.';
+COMMENT ON COLUMN journey_orch.quiet_hours.name IS 'Name of the rule.';
+COMMENT ON COLUMN journey_orch.quiet_hours.scope IS 'Which messages it is about; {} all of class marketing and service.';
+COMMENT ON COLUMN journey_orch.quiet_hours.from_time IS 'When it becomes quiet on the customer''s clock, included.';
+COMMENT ON COLUMN journey_orch.quiet_hours.to_time IS 'When it ends, excluded; over midnight where it is not after from_time.';
+COMMENT ON COLUMN journey_orch.quiet_hours.weekdays IS 'Days on which it begins; NULL every day.';
+COMMENT ON COLUMN journey_orch.quiet_hours.holidays IS 'Does it begin on holidays of the region too?';
+COMMENT ON COLUMN journey_orch.quiet_hours.region IS 'Where it holds, ISO 3166-2; NULL everywhere.';
+COMMENT ON COLUMN journey_orch.quiet_hours.action IS 'defer or withhold.';
+COMMENT ON COLUMN journey_orch.quiet_hours.source IS 'What it was taken from.';
+COMMENT ON COLUMN journey_orch.quiet_hours.valid_from IS 'First day on which it may begin; NULL always.';
+COMMENT ON COLUMN journey_orch.quiet_hours.valid_until IS 'First day on which it may begin no more; NULL never.';
+COMMENT ON COLUMN journey_orch.quiet_hours.changed_at IS 'Real time of the last change.';
+COMMENT ON COLUMN journey_orch.quiet_hours.is_reviewed IS 'Has anybody reviewed it since? It applies in any case.';
+COMMENT ON COLUMN journey_orch.quiet_hours.reviewed_at IS 'Real time of the review.';
+COMMENT ON COLUMN journey_orch.quiet_hours.reviewed_by IS 'Session user who reviewed it.';
+COMMENT ON COLUMN journey_orch.quiet_hours.review_note IS 'What he wrote.';
+
+CREATE OR REPLACE VIEW journey_orch.phone_zone AS
+SELECT p.prefix, p.zones, p.region, p.source
+FROM journey_orch.phone_prefix AS p
+UNION ALL
+SELECT '+1', '{America/New_York,America/Chicago,America/Denver,America/Phoenix,America/Los_Angeles}'::text[], 'US',
+  'journey_orch: the contiguous United States'
+WHERE NOT EXISTS (SELECT FROM journey_orch.phone_prefix AS p WHERE p.prefix = '+1');
+REVOKE ALL ON journey_orch.phone_zone FROM PUBLIC;
+GRANT SELECT ON journey_orch.phone_zone TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON VIEW journey_orch.phone_zone IS 'One row a prefix of phone numbers: the zones they may be in, for customers whose own zone is not known.';
+COMMENT ON COLUMN journey_orch.phone_zone.prefix IS 'Plus sign, country code and further digits.';
+COMMENT ON COLUMN journey_orch.phone_zone.zones IS 'IANA names; a message waits until the hour is right in all of them.';
+COMMENT ON COLUMN journey_orch.phone_zone.region IS 'Where such numbers are, ISO 3166; NULL not told.';
+COMMENT ON COLUMN journey_orch.phone_zone.source IS 'What it was taken from.';
+
+CREATE OR REPLACE VIEW journey_orch.holiday_calendar AS
+SELECT h.region, h.day, h.name FROM journey_orch.holiday AS h;
+REVOKE ALL ON journey_orch.holiday_calendar FROM PUBLIC;
+GRANT SELECT ON journey_orch.holiday_calendar TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON VIEW journey_orch.holiday_calendar IS 'One row a day off of a region.';
+COMMENT ON COLUMN journey_orch.holiday_calendar.region IS 'ISO 3166-2; a country''s are those of its parts too.';
+COMMENT ON COLUMN journey_orch.holiday_calendar.day IS 'The day.';
+COMMENT ON COLUMN journey_orch.holiday_calendar.name IS 'What it is called.';
+
 /* ---- erasure ---- */
 
 /* ---- decisions ---- */

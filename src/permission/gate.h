@@ -49,6 +49,10 @@ typedef struct JoGate
 extern bool jo_gate_halt_is_active(JoGates *gates);
 extern void jo_gate_halt(JoGates *gates, const JoGateQuestion *question,
 						 JoGateDecision *decision);
+extern bool jo_gate_quiet_hours_is_active(JoGates *gates);
+extern void jo_gate_quiet_hours(JoGates *gates,
+								const JoGateQuestion *question,
+								JoGateDecision *decision);
 
 /* As jo_gates_ask(), but only of one gate, for tests. */
 extern void jo_gates_ask_one(JoGates *gates, const char *gate,

@@ -9,6 +9,8 @@
 #include "core/clock.h"
 #include "permission/gate.h"
 #include "permission/halt.h"
+#include "permission/holiday.h"
+#include "permission/hours.h"
 
 /*
  * The order.  What nobody may override comes first, what only says "later"
@@ -20,6 +22,7 @@ static const JoGate gates_in_order[] = {
 	{"suppression", jo_gate_suppression_is_active, jo_gate_suppression},
 	{"consent", jo_gate_consent_is_active, jo_gate_consent},
 	{"class", jo_gate_class_is_active, jo_gate_class},
+	{"quiet_hours", jo_gate_quiet_hours_is_active, jo_gate_quiet_hours},
 	{"expiry", NULL, jo_gate_expiry},
 };
 
@@ -44,6 +47,9 @@ jo_permission_init(void)
 	jo_topic_init();
 	jo_halt_init();
 	jo_class_init();
+	jo_holiday_init();
+	jo_hours_init();
+	jo_place_init();
 }
 
 JoGates *

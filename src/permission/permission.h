@@ -10,6 +10,7 @@
 #define JO_PERMISSION_H
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 #include "utils/snapshot.h"
 #include "utils/uuid.h"
@@ -153,6 +154,13 @@ extern bool jo_evidence_is_open;
  */
 typedef bool (*JoChannelsNeedConsent) (void);
 extern JoChannelsNeedConsent jo_channels_need_consent;
+
+/*
+ * Names (char *) of the rules that nobody has reviewed and that cover messages
+ * of that channel, topic (or NULL) and journey, in CurrentMemoryContext.
+ */
+extern List *jo_rules_unreviewed(const char *channel, const char *topic,
+								 const char *journey);
 
 extern void jo_permission_init(void);
 

@@ -208,6 +208,53 @@ SELECT pg_catalog.pg_extension_config_dump('journey_orch.halt_act', '');
 CREATE SEQUENCE journey_orch.halt_act_seq;
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.halt_act_seq', '');
 
+/* Hours in which nothing goes out, on the customer's own clock: from from_time
+   to before to_time, over midnight where that is not later. */
+CREATE TABLE journey_orch.quiet_hours_rule
+(
+  name        text NOT NULL,
+  scope       jsonb NOT NULL,                -- which messages; {}: all
+  from_time   time NOT NULL,
+  to_time     time NOT NULL,
+  weekdays    text[],                        -- of the day on which it begins; NULL: every day
+  holidays    boolean NOT NULL,              -- and on holidays of the region
+  region      text,                          -- ISO 3166-2; NULL: everywhere
+  action      text NOT NULL,
+  source      text,                          -- what it is taken from
+  valid_from  date,                          -- days on which it may begin
+  valid_until date,                          -- the first on which it may not
+  changed_at  timestamptz NOT NULL,
+  reviewed_at timestamptz,                   -- real clock; NULL: not since it was changed
+  reviewed_by name,                          -- session user
+  review_note text,
+  CONSTRAINT quiet_hours_rule_pkey PRIMARY KEY (name),
+  CONSTRAINT quiet_hours_rule_action CHECK (action IN ('defer', 'withhold'))
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.quiet_hours_rule', '');
+
+/* Days off. */
+CREATE TABLE journey_orch.holiday
+(
+  region text NOT NULL,                      -- ISO 3166-2; of a country: of its parts too
+  day    date NOT NULL,
+  name   text NOT NULL,
+  CONSTRAINT holiday_pkey PRIMARY KEY (region, day)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.holiday', '');
+
+/* Zones that a phone number may be in, as declared; view phone_zone has those
+   of the extension too. */
+CREATE TABLE journey_orch.phone_prefix
+(
+  prefix     text NOT NULL,                  -- +1, +1808
+  zones      text[] NOT NULL,
+  region     text,                           -- a country, ISO 3166-1, or a part of one
+  source     text,
+  changed_at timestamptz NOT NULL,
+  CONSTRAINT phone_prefix_pkey PRIMARY KEY (prefix)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.phone_prefix', '');
+
 /* ---- erasure ---- */
 
 /* ---- decisions ---- */
