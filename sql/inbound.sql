@@ -56,6 +56,7 @@ SELECT public.decisions('4', '+15550111000');
 -- Words of your own, in place of a preset, and no body or address is kept.
 SELECT set_keyword('Ende!', 'de', 'stop'), set_keyword('ende', 'de', 'stop'), set_keyword('end', 'en', 'filler');
 SELECT body, action FROM unnest('{ENDE,end}'::text[]) AS body, _keyword(body);
+SELECT word, language, action, is_preset FROM keyword WHERE word ~ '^ende?$' ORDER BY 1;
 SELECT count(*) AS with_an_address FROM inbound_message AS i WHERE i::text ~ '555';
 SELECT channel, action, word, customer_id, confirm_until, confirmed_at FROM inbound_message ORDER BY inbound_id;
 SELECT * FROM verify() WHERE NOT holds;

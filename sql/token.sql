@@ -103,7 +103,7 @@ SELECT public.outcome(format('SELECT journey_orch.unsubscribe(%L)', :'third'));
 
 -- A dump carries keys and evidence; a restored database makes no keys of its own, and what was made before is good.
 SELECT c.relname FROM pg_extension AS e, unnest(e.extconfig) AS t (oid) JOIN pg_class AS c ON c.oid = t.oid
-WHERE e.extname = 'journey_orch' AND c.relname ~ '^(secret_key|consent|objection|do_not_call|suppress|inbound|keyword)' ORDER BY 1;
+WHERE e.extname = 'journey_orch' AND c.relname ~ '^(secret_key|consent|objection|do_not_call|suppress|inbound|own_keyword)' ORDER BY 1;
 SELECT unsubscribe_token('dora', 'email', 'news') AS kept, encode(_address_hash('dora@example.com'), 'hex') AS hash \gset
 CREATE TABLE public.dump AS TABLE secret_key;
 SET client_min_messages = warning;

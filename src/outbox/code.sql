@@ -620,6 +620,9 @@ REVOKE ALL ON FUNCTION journey_orch.last_message(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION journey_orch.last_message(text, text) TO journey_orch_author, journey_orch_operator, journey_orch_analyst;
 COMMENT ON FUNCTION journey_orch.last_message(text, text) IS
 'The newest message of a customer in a channel, or in any, that the log still has; all NULL when there is none. For holes of templates.';
+
+/* ---- what the gates would say ---- */
+
 CREATE OR REPLACE FUNCTION journey_orch.ask_gates(
   customer text,
   channel text,

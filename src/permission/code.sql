@@ -1030,6 +1030,19 @@ REVOKE ALL ON FUNCTION journey_orch._plain_words(text) FROM PUBLIC;
 COMMENT ON FUNCTION journey_orch._plain_words(text) IS
 'The words of a text in lower case and without accents.';
 
+CREATE OR REPLACE VIEW journey_orch.keyword AS
+SELECT k.word, k.language, k.action, false AS is_preset FROM journey_orch.own_keyword AS k
+UNION ALL
+SELECT p.word, p.language, p.action, true FROM journey_orch.keyword_preset AS p
+WHERE NOT EXISTS (SELECT FROM journey_orch.own_keyword AS k WHERE k.word = p.word AND k.language = p.language);
+REVOKE ALL ON journey_orch.keyword FROM PUBLIC;
+GRANT SELECT ON journey_orch.keyword TO journey_orch_analyst, journey_orch_operator, journey_orch_privacy;
+COMMENT ON VIEW journey_orch.keyword IS 'One row a word that customers may send back, and language.';
+COMMENT ON COLUMN journey_orch.keyword.word IS 'In lower case, without accents, blanks and punctuation.';
+COMMENT ON COLUMN journey_orch.keyword.language IS 'Its language; only told, whatever language a customer has counts.';
+COMMENT ON COLUMN journey_orch.keyword.action IS 'stop, start, help, or filler: a word beside these that changes nothing.';
+COMMENT ON COLUMN journey_orch.keyword.is_preset IS 'True for those that ship.';
+
 CREATE OR REPLACE FUNCTION journey_orch.set_keyword(word text, language text, action text)
 RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -1047,12 +1060,14 @@ BEGIN
   IF plain = '' THEN
     RAISE EXCEPTION 'argument "word" of set_keyword() has no letter or digit' USING ERRCODE = '22023';
   END IF;
-  INSERT INTO journey_orch.keyword AS k (word, language, action)
-  VALUES (plain, set_keyword.language, set_keyword.action)
-  ON CONFLICT ON CONSTRAINT keyword_pkey DO UPDATE SET action = excluded.action, is_preset = false
-  WHERE k.action <> excluded.action
-  RETURNING CASE WHEN k.xmax = 0 THEN 'created' ELSE 'replaced' END INTO outcome;
-  RETURN coalesce(outcome, 'unchanged');
+  SELECT CASE WHEN k.action = set_keyword.action THEN 'unchanged' ELSE 'replaced' END INTO outcome
+  FROM journey_orch.keyword AS k WHERE k.word = plain AND k.language = set_keyword.language;
+  IF outcome IS DISTINCT FROM 'unchanged' THEN
+    INSERT INTO journey_orch.own_keyword AS k (word, language, action)
+    VALUES (plain, set_keyword.language, set_keyword.action)
+    ON CONFLICT ON CONSTRAINT own_keyword_pkey DO UPDATE SET action = excluded.action;
+  END IF;
+  RETURN coalesce(outcome, 'created');
 END
 $$;
 REVOKE ALL ON FUNCTION journey_orch.set_keyword(text, text, text) FROM PUBLIC;

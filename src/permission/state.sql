@@ -121,20 +121,24 @@ SELECT pg_catalog.pg_extension_config_dump('journey_orch.suppressed_address', ''
 
 /* ---- links, preferences, what comes back ---- */
 
-/* Words that customers send back, by language.  Those that ship are presets;
-   yours are dumped. */
-CREATE TABLE journey_orch.keyword
+/* Words that customers send back, by language: those that ship, and an
+   operator's own, which stand in place of the preset of that word. */
+CREATE TABLE journey_orch.keyword_preset
 (
-  word      text NOT NULL,                   -- in its plain form (_plain_words), without blanks
-  language  text NOT NULL,
-  action    text NOT NULL,                   -- stop, start, help; filler: a word beside them that changes nothing
-  is_preset boolean NOT NULL DEFAULT false,
-  CONSTRAINT keyword_pkey PRIMARY KEY (word, language),
-  CONSTRAINT keyword_action CHECK (action IN ('stop', 'start', 'help', 'filler'))
+  word     text NOT NULL,                    -- in its plain form (_plain_words), without blanks
+  language text NOT NULL,
+  action   text NOT NULL,                    -- stop, start, help; filler: a word beside them that changes nothing
+  CONSTRAINT keyword_preset_pkey PRIMARY KEY (word, language)
 );
-SELECT pg_catalog.pg_extension_config_dump('journey_orch.keyword', 'WHERE NOT is_preset');
-INSERT INTO journey_orch.keyword (language, action, word, is_preset)
-SELECT w.language, w.action, u.word, true
+CREATE TABLE journey_orch.own_keyword
+(
+  LIKE journey_orch.keyword_preset,
+  CONSTRAINT own_keyword_pkey PRIMARY KEY (word, language),
+  CONSTRAINT own_keyword_action CHECK (action IN ('stop', 'start', 'help', 'filler'))
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.own_keyword', '');
+INSERT INTO journey_orch.keyword_preset (language, action, word)
+SELECT w.language, w.action, u.word
 FROM (VALUES
   ('en', 'stop', '{stop,stopall,quit,end,revoke,optout,cancel,unsubscribe,remove}'),
   ('en', 'start', '{start,unstop,optin,subscribe,resume}'),
