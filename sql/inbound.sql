@@ -13,7 +13,7 @@ SELECT set_topic('news', 'marketing', 'opt_in'), set_topic('offers', 'marketing'
 SELECT left(body, 30) AS body, action, word FROM unnest(ARRAY['stop', 'quit', 'end', 'revoke', 'opt out', 'cancel', 'unsubscribe', ' Stop. ', 'STOPALL', 'Stop all', 'STOP!!!',
   'OPT-OUT', 'optout', E'\tstop\n', 'please STOP', 'Stop texting me, please', 'S T O P', 'st.op', 'Arrêt', 'ARRÊTEZ SVP', 'Stopp bitte', 'Abbestellen', 'KÜNDIGEN', 'Baja',
   'Help', 'HILFE', 'start', 'Unstop', 'don''t stop', 'nonstop', 'when does this end?', 'cancel my order 17', 'Yes', 'stop stop', 'Stop, unsubscribe!', '', '   ', '👍', repeat('stop ', 400)])
-  WITH ORDINALITY AS b (body, place), _keyword(body) ORDER BY place;
+  WITH ORDINALITY AS b (body, place), _read_keyword(body) ORDER BY place;
 
 -- STOP: everything to the address, on every channel; who is known has withdrawn too.
 SELECT grant_consent('1', NULL, 'news', 'form', :'shown', given_at => '2025-12-01') > 0 AS granted;
@@ -55,7 +55,7 @@ SELECT public.decisions('4', '+15550111000');
 
 -- Words of your own, in place of a preset, and no body or address is kept.
 SELECT set_keyword('Ende!', 'de', 'stop'), set_keyword('ende', 'de', 'stop'), set_keyword('end', 'en', 'filler');
-SELECT body, action FROM unnest('{ENDE,end}'::text[]) AS body, _keyword(body);
+SELECT body, action FROM unnest('{ENDE,end}'::text[]) AS body, _read_keyword(body);
 SELECT word, language, action, is_preset FROM keyword WHERE word ~ '^ende?$' ORDER BY 1;
 SELECT count(*) AS with_an_address FROM inbound_message AS i WHERE i::text ~ '555';
 SELECT channel, action, word, customer_id, confirm_until, confirmed_at FROM inbound_message ORDER BY inbound_id;

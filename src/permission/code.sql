@@ -1075,7 +1075,7 @@ GRANT EXECUTE ON FUNCTION journey_orch.set_keyword(text, text, text) TO journey_
 COMMENT ON FUNCTION journey_orch.set_keyword(text, text, text) IS
 'Declares what a word that customers send back means: stop, start, help, or filler. Returns created, replaced or unchanged.';
 
-CREATE OR REPLACE FUNCTION journey_orch._keyword(body text, OUT action text, OUT word text)
+CREATE OR REPLACE FUNCTION journey_orch._read_keyword(body text, OUT action text, OUT word text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1098,8 +1098,8 @@ AS $$
     HAVING count(*) > 0 AND count(*) = count(k.word)
     ORDER BY 1 DESC, 2 LIMIT 1) AS f
 $$;
-REVOKE ALL ON FUNCTION journey_orch._keyword(text) FROM PUBLIC;
-COMMENT ON FUNCTION journey_orch._keyword(text) IS
+REVOKE ALL ON FUNCTION journey_orch._read_keyword(text) FROM PUBLIC;
+COMMENT ON FUNCTION journey_orch._read_keyword(text) IS
 'What a text that a customer sent back means: stop, start, help or none.';
 
 /* What START gives back: what a STOP took, and nothing that was never given. */
@@ -1167,7 +1167,7 @@ BEGIN
   END IF;
 
   hash := journey_orch._address_hash(address);
-  SELECT k.action, k.word INTO action, word FROM journey_orch._keyword(body) AS k;
+  SELECT k.action, k.word INTO action, word FROM journey_orch._read_keyword(body) AS k;
   INSERT INTO journey_orch.inbound_message AS i (channel, address_hash, customer_id, action, word, at, recorded_at)
   VALUES (inbound.channel, hash, inbound.customer, inbound.action, inbound.word, now, clock_timestamp())
   RETURNING i.inbound_id INTO inbound_id;
