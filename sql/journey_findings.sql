@@ -101,6 +101,7 @@ INSERT INTO corpus (code, definition) VALUES
   ('reserved_name', pg_temp.steps('{"a": {"exit": "goal"}}')),
   ('reserved_name', pg_temp.definition('{"exit": [{"on": "x", "reason": "left"}]}')),
   ('reserved_name', pg_temp.steps('{"a": {"emit": "message.opened", "next": "b"}, "b": {"exit": "done"}}')),
+  ('reserved_name', pg_temp.steps('{"a": {"emit": "consent.granted", "next": "b"}, "b": {"exit": "done"}}')),
   ('unknown_channel', pg_temp.steps('{"a": {"send": {"channels": ["fax"], "template": "hello"}, "next": "b"}, "b": {"exit": "done"}}')),
   ('unknown_template', pg_temp.steps('{"a": {"send": {"channels": ["email"], "template": "hullo"}, "next": "b"}, "b": {"exit": "done"}}')),
   ('unknown_role', pg_temp.steps('{"a": {"approve": {"role": "no_such_role", "until": {"after": "1 day", "next": "b"}}, "next": {"yes": "b"}}, "b": {"exit": "done"}}')),

@@ -30,6 +30,7 @@ static void
 check_event_name(JoReader *reader, const char *name, const JoPath *path)
 {
 	if (name && (strncmp(name, "message.", 8) == 0 ||
+				 strncmp(name, "consent.", 8) == 0 ||
 				 strncmp(name, "journey.", 8) == 0))
 		jo_finding_add(reader->findings, JO_FINDING_RESERVED_NAME, path,
 					   NULL, "events \"%.7s.*\" are journey_orch's own", name);

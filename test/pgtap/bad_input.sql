@@ -145,7 +145,7 @@ INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('unwatch', '''orders'', ''nope''', '42704', '"orders".*"nope"', true), ('unwatch', '999999999::regclass, ''a''', '42P01', '999999999', false),
   ('emit', 'NULL, ''1''', '22004', '"event"', false), ('emit', '''x'', NULL', '22004', '"customer"', false), ('emit', ''''', ''1''', '22023', '"event"', false),
   ('emit', '''x'', ''''', '22023', '"customer"', false), ('emit', '''x'', repeat(''é'', 501)', '22023', '"customer".*1000 bytes', false),
-  ('emit', '''$x'', ''1''', '22023', '"\$x"', false), ('emit', '''message.sent'', ''1''', '22023', '"message.sent"', false), ('emit', '''journey.x'', ''1''', '22023', '"journey.x"', false),
+  ('emit', '''$x'', ''1''', '22023', '"\$x"', false), ('emit', '''message.sent'', ''1''', '22023', '"message.sent"', false), ('emit', '''consent.granted'', ''1''', '22023', '"consent.granted"', false), ('emit', '''journey.x'', ''1''', '22023', '"journey.x"', false),
   ('emit', 'repeat(''x'', 201), ''1''', '22023', '"event".*200 bytes', false), ('emit', '''x'', ''1'', ''[]''', '22023', '"payload"', false), ('emit', '''x'', ''1'', ''null''', '22023', '"payload"', false),
   ('emit', '''x'', ''1'', ''{"a"''', '22P02', 'json', false), ('emit', '''x'', ''1'', ''{}'', ''soon''', '22007', 'soon', false),
   ('emit', '''x'', ''1'', idempotency_key => ''''', '22023', '"idempotency_key"', false), ('emit', '''x'', ''1'', idempotency_key => repeat(''k'', 1001)', '22023', '"idempotency_key".*1000 bytes', false),
