@@ -154,10 +154,13 @@ class Plot:
         for name in names:
             self.live(name, start)
         self.disturb(names)
+        if self.is_dated:
+            self.publish_in_time()
         if any("rate" in op[-1] for *_, op in self.ops):
-            # who enters by one publication has no order to be released in
+            # who enters by one publication, or at one date, has no order to be released in
             for *_, op in self.ops:
                 op[-1].pop("existing", None) if op[1:3] == ["act", "publish"] else None
+                op[-1].pop("rate", None) if self.is_dated and op[1:3] == ["act", "resume"] else None
         return {"seed": self.seed, "customers": self.customers, "journeys": self.journeys,
                 "ops": [op for *_, op in sorted(self.ops, key=lambda op: op[:3])]}
 
@@ -337,6 +340,16 @@ class Plot:
             self.customers[name].update(due=due.isoformat())
             if self.dates.random() < 0.3:
                 self.op(self.some_phase(first), "row", name, customer(self.dates, at))
+
+    def publish_in_time(self):
+        """Let the lanes apply a publication at its instant: dates are looked at then."""
+        def in_time(phase):
+            same = [n for n in range(phase, self.last + 1) if self.phases[n][0] == self.phases[phase][0]]
+            return phase if any(self.phases[n][1] for n in same) else in_time(phase + 1)
+        for n, (phase, *more, op) in enumerate(self.ops):
+            if op[1:4] == ["act", "publish", "ja@"]:
+                phase = in_time(phase)
+                self.ops[n] = (phase, *more, [phase, *op[1:]])
 
     def some_phase(self, first=1, spare=0):
         """A phase from the first on, with some to spare after it."""
