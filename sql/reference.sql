@@ -39,6 +39,11 @@ SELECT journey_orch.review_rule('night', 'decided on 2 May');
 
 SELECT journey_orch.drop_quiet_hours('night');
 
+SELECT journey_orch.set_cap('pressure', '{"class": "marketing"}', 3, '24 hours', action => 'defer');
+SELECT name, scope, max_messages, per, calendar, action FROM journey_orch.cap;
+
+SELECT journey_orch.drop_cap('pressure');
+
 SELECT journey_orch.install_rule_set('us_tcpa');
 SELECT count(*) FROM journey_orch.quiet_hours WHERE NOT is_reviewed;
 SELECT count(journey_orch.drop_quiet_hours(name)) FROM journey_orch.quiet_hours;

@@ -31,7 +31,7 @@ extern int	jo_lane_of_text(const text *customer);
  * JO_LOCK_CHANNEL and JO_LOCK_NAME, the low half of the claim_id for
  * JO_LOCK_CLAIM, the last byte of the message_id (from 256 on a hash of the
  * provider's id) for JO_LOCK_REPORT, the journey_id, or 0 for all, for JO_LOCK_CAP, the journey_id for
- * JO_LOCK_FAN_OUT, 0 otherwise.
+ * JO_LOCK_FAN_OUT, 0 or 1 for JO_LOCK_FREQUENCY_CAP, 0 otherwise.
  */
 typedef enum JoLockKind
 {
@@ -43,7 +43,9 @@ typedef enum JoLockKind
 	JO_LOCK_CLAIM,				/* one ack, nack, extend or expiry of a claim */
 	JO_LOCK_REPORT,				/* one report on a message at a time */
 	JO_LOCK_CAP,				/* entries into a journey near its cap */
-	JO_LOCK_FAN_OUT				/* one worker at a time tells an audience */
+	JO_LOCK_FAN_OUT,			/* one worker at a time tells an audience */
+	JO_LOCK_FREQUENCY_CAP		/* declarations of caps (0); claims under caps
+								 * that span channels (1) */
 } JoLockKind;
 
 /* Take (until the end of the transaction) an exclusive lock; wait for it. */

@@ -23,7 +23,8 @@
  * returns: a relay must never send what a crash could still undo, because the
  * lane would then decide anew.
  *
- * Lock order: channel, then claims; ack and friends take only a claim's.
+ * Lock order: channel, then caps, then claims; ack and friends take only a
+ * claim's.
  */
 #include "postgres.h"
 
@@ -443,6 +444,7 @@ journey_orch_claim(PG_FUNCTION_ARGS)
 
 	jo_journey_names_begin();
 	jo_lock(JO_LOCK_CHANNEL, jo_lock_key(claiming.claim.channel));
+	jo_caps_lock(claiming.claim.channel);
 	gather_when_fresh(&claiming);
 	write_claim(&claiming, PG_GETARG_INTERVAL_P(3));
 	UnregisterSnapshot(claiming.snapshot);

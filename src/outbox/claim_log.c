@@ -36,6 +36,7 @@
 #include "core/identity.h"
 #include "core/leaf.h"
 #include "outbox/internal.h"
+#include "permission/permission.h"
 
 /* Columns of table claim, in order. */
 enum
@@ -476,6 +477,9 @@ jo_claim_outcome_append(int64 claim_id, const char *outcome,
 	isnull[OUTCOME_DETAIL] = detail == NULL;
 	values[OUTCOME_DETAIL] = JsonbPGetDatum(detail);
 	append_row("claim_outcome", values, isnull);
+	if (count > 0 && strcmp(outcome, "acked") != 0 &&
+		strcmp(outcome, "reoffered") != 0 && strcmp(outcome, "extended") != 0)
+		jo_caps_return(ids, count);
 }
 
 /*

@@ -1404,6 +1404,52 @@ COMMENT ON COLUMN journey_orch.quiet_hours.reviewed_at IS 'Real time of the revi
 COMMENT ON COLUMN journey_orch.quiet_hours.reviewed_by IS 'Session user who reviewed it.';
 COMMENT ON COLUMN journey_orch.quiet_hours.review_note IS 'What he wrote.';
 
+CREATE OR REPLACE FUNCTION journey_orch.set_cap(
+  name text,
+  scope jsonb,
+  max_messages integer,
+  per interval,
+  calendar boolean DEFAULT false,
+  action text DEFAULT 'continue',
+  source text DEFAULT NULL)
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_set_cap';
+REVOKE ALL ON FUNCTION journey_orch.set_cap(text, jsonb, integer, interval, boolean, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.set_cap(text, jsonb, integer, interval, boolean, text, text) TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.set_cap(text, jsonb, integer, interval, boolean, text, text) IS
+'Declares how many messages of the scope a customer may get in a period, rolling or of his own calendar; action continue, defer or exit. Returns created, replaced or unchanged.';
+
+CREATE OR REPLACE FUNCTION journey_orch.drop_cap(name text)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_drop_cap';
+REVOKE ALL ON FUNCTION journey_orch.drop_cap(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.drop_cap(text) TO journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.drop_cap(text) IS 'Takes a cap back; false when there is none.';
+
+CREATE OR REPLACE VIEW journey_orch.cap AS
+SELECT c.name, c.scope, c.max_messages, c.per, c.calendar, c.action, c.source, c.changed_at,
+  c.reviewed_at IS NOT NULL AS is_reviewed, c.reviewed_at, c.reviewed_by, c.review_note
+FROM journey_orch.frequency_cap AS c;
+REVOKE ALL ON journey_orch.cap FROM PUBLIC;
+GRANT SELECT ON journey_orch.cap TO journey_orch_analyst, journey_orch_operator, journey_orch_author;
+COMMENT ON VIEW journey_orch.cap IS 'One row a frequency cap.';
+COMMENT ON COLUMN journey_orch.cap.name IS 'Name of the cap.';
+COMMENT ON COLUMN journey_orch.cap.scope IS 'Which messages count; {} all of class marketing and service.';
+COMMENT ON COLUMN journey_orch.cap.max_messages IS 'Messages that one customer may get in the period.';
+COMMENT ON COLUMN journey_orch.cap.per IS 'The period.';
+COMMENT ON COLUMN journey_orch.cap.calendar IS 'true: his own day, week from Monday, or month; false: rolling.';
+COMMENT ON COLUMN journey_orch.cap.action IS 'What becomes of one message more: continue (withheld), defer, exit (withheld, and the run ends).';
+COMMENT ON COLUMN journey_orch.cap.source IS 'What it was taken from; NULL our own policy, which needs no review.';
+COMMENT ON COLUMN journey_orch.cap.changed_at IS 'Real time of the last change.';
+COMMENT ON COLUMN journey_orch.cap.is_reviewed IS 'Has anybody reviewed it since?';
+COMMENT ON COLUMN journey_orch.cap.reviewed_at IS 'Real time of the review.';
+COMMENT ON COLUMN journey_orch.cap.reviewed_by IS 'Session user who reviewed it.';
+COMMENT ON COLUMN journey_orch.cap.review_note IS 'What he wrote.';
+
 CREATE OR REPLACE VIEW journey_orch.phone_zone AS
 SELECT p.prefix, p.zones, p.region, p.source
 FROM journey_orch.phone_prefix AS p

@@ -19,6 +19,9 @@ typedef enum JoProbeKind
 
 #define JO_PROBES (JO_PROBE_DO_NOT_CALL + 1)
 
+/* What gate "cap" has counted; private to gate_cap.c. */
+typedef struct JoCapCount JoCapCount;
+
 struct JoGates
 {
 	JoGateStage stage;
@@ -26,6 +29,7 @@ struct JoGates
 	Snapshot	snapshot;
 	MemoryContext context;		/* of what decisions point to */
 	uint32		active;			/* a bit a gate, by its place in the order */
+	JoCapCount *caps;			/* NULL: nothing counted yet */
 	JoProbe    *probes[JO_PROBES];	/* NULL: not asked for yet */
 };
 
@@ -53,6 +57,14 @@ extern bool jo_gate_quiet_hours_is_active(JoGates *gates);
 extern void jo_gate_quiet_hours(JoGates *gates,
 								const JoGateQuestion *question,
 								JoGateDecision *decision);
+
+extern bool jo_gate_cap_is_active(JoGates *gates);
+extern void jo_gate_cap(JoGates *gates, const JoGateQuestion *question,
+						JoGateDecision *decision);
+
+/* For jo_gates_count() and jo_gates_end(). */
+extern void jo_cap_count(JoGates *gates, const JoGateQuestion *question);
+extern void jo_cap_end(JoGates *gates);
 
 /* As jo_gates_ask(), but only of one gate, for tests. */
 extern void jo_gates_ask_one(JoGates *gates, const char *gate,

@@ -7,6 +7,7 @@
 #include "utils/memutils.h"
 
 #include "core/clock.h"
+#include "permission/cap.h"
 #include "permission/gate.h"
 #include "permission/halt.h"
 #include "permission/holiday.h"
@@ -23,6 +24,7 @@ static const JoGate gates_in_order[] = {
 	{"consent", jo_gate_consent_is_active, jo_gate_consent},
 	{"class", jo_gate_class_is_active, jo_gate_class},
 	{"quiet_hours", jo_gate_quiet_hours_is_active, jo_gate_quiet_hours},
+	{"cap", jo_gate_cap_is_active, jo_gate_cap},
 	{"expiry", NULL, jo_gate_expiry},
 };
 
@@ -46,6 +48,7 @@ jo_permission_init(void)
 {
 	jo_topic_init();
 	jo_halt_init();
+	jo_cap_init();
 	jo_class_init();
 	jo_holiday_init();
 	jo_hours_init();
@@ -128,11 +131,13 @@ jo_gates_ask_one(JoGates *gates, const char *gate,
 void
 jo_gates_count(JoGates *gates, const JoGateQuestion *question)
 {
+	jo_cap_count(gates, question);
 }
 
 void
 jo_gates_end(JoGates *gates)
 {
+	jo_cap_end(gates);
 	for (int i = 0; i < JO_PROBES; i++)
 		if (gates->probes[i] != NULL)
 			jo_probe_close(gates->probes[i]);

@@ -111,6 +111,20 @@ extern void jo_gates_ask(JoGates *gates, const JoGateQuestion *question,
 extern void jo_gates_count(JoGates *gates, const JoGateQuestion *question);
 extern void jo_gates_end(JoGates *gates);
 
+/*
+ * Before the snapshot of a claim of the channel, after the channel's own lock:
+ * wait for other claims whose messages the same caps count.
+ */
+extern void jo_caps_lock(const char *channel);
+
+/*
+ * Messages that were handed out and have come to nothing (failed, expired,
+ * withdrawn, deferred, withheld): caps count them no more.  Those that were
+ * never counted do not matter.  The caller holds the lock of their claim or
+ * channel.
+ */
+extern void jo_caps_return(const pg_uuid_t *message_ids, int n);
+
 /* A decision that did not allow, as table gate_decision keeps it. */
 typedef struct JoGateRecord
 {

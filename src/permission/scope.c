@@ -148,6 +148,12 @@ jo_scope_is_of_one_channel(const JoRuleScope *scope)
 	return list_length(scope->channels) == 1;
 }
 
+bool
+jo_scope_has_channel(const JoRuleScope *scope, const char *channel)
+{
+	return names_include(scope->channels, channel);
+}
+
 Jsonb *
 jo_scope_argument(Datum value)
 {

@@ -35,6 +35,10 @@ extern bool jo_scope_covers(const JoRuleScope *scope, const char *channel,
 /* Does it name one channel and no other? */
 extern bool jo_scope_is_of_one_channel(const JoRuleScope *scope);
 
+/* Could a message of that channel be covered? */
+extern bool jo_scope_has_channel(const JoRuleScope *scope,
+								 const char *channel);
+
 /* Argument "argument" of a function as jsonb, checked to be a scope. */
 extern Jsonb *jo_scope_argument(Datum value);
 

@@ -21,6 +21,7 @@
 #include "core/leaf.h"
 #include "core/run_as.h"
 #include "permission/argument.h"
+#include "permission/cap.h"
 #include "permission/hours.h"
 
 PG_FUNCTION_INFO_V1(journey_orch_set_quiet_hours);
@@ -233,6 +234,15 @@ jo_rules_unreviewed(const char *channel, const char *topic,
 			names = lappend(names, pstrdup(hours->name));
 	}
 	jo_hours_end();
+	foreach(cell, jo_caps_begin())
+	{
+		const JoCap *cap = lfirst(cell);
+
+		if (cap->needs_review &&
+			jo_scope_covers(&cap->scope, channel, topic, journey))
+			names = lappend(names, pstrdup(cap->name));
+	}
+	jo_caps_end();
 	return names;
 }
 
@@ -256,13 +266,19 @@ journey_orch_review_rule(PG_FUNCTION_ARGS)
 							  " SET reviewed_at = clock_timestamp(),"
 							  " reviewed_by = $3, review_note = $2"
 							  " WHERE name = $1");
+	n += jo_parameters_execute(&parameters,
+							   "UPDATE journey_orch.frequency_cap"
+							   " SET reviewed_at = clock_timestamp(),"
+							   " reviewed_by = $3, review_note = $2"
+							   " WHERE name = $1");
 	SPI_finish();
 	jo_run_as_end(&saved);
 	if (n == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("rule \"%s\" does not exist", jo_clipped(name)),
-				 errhint("View quiet_hours shows the rules of quiet hours.")));
+				 errhint("Views quiet_hours and cap show the rules.")));
 	jo_definition_changed("quiet_hours_rule");
+	jo_definition_changed("frequency_cap");
 	PG_RETURN_VOID();
 }

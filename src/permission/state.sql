@@ -236,6 +236,43 @@ CREATE TABLE journey_orch.quiet_hours_rule
 );
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.quiet_hours_rule', '');
 
+/* How many messages a customer may get. */
+CREATE TABLE journey_orch.frequency_cap
+(
+  name         text NOT NULL,
+  scope        jsonb NOT NULL,               -- which messages count; {}: all
+  max_messages integer NOT NULL,
+  per          interval NOT NULL,
+  calendar     boolean NOT NULL,             -- of his own day, week or month; else rolling
+  action       text NOT NULL,
+  source       text,                         -- what it is taken from; NULL: our own policy
+  changed_at   timestamptz NOT NULL,
+  reviewed_at  timestamptz,                  -- real clock; NULL: not since it was changed
+  reviewed_by  name,                         -- session user
+  review_note  text,
+  CONSTRAINT frequency_cap_pkey PRIMARY KEY (name),
+  CONSTRAINT frequency_cap_max_messages CHECK (max_messages >= 1),
+  CONSTRAINT frequency_cap_action CHECK (action IN ('continue', 'defer', 'exit'))
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.frequency_cap', '');
+
+/* Messages that were handed out while a cap covered them, and, with the same
+   instant, those that gave their allowance back.  Insert-only; upkeep deletes
+   what no cap looks back to. */
+CREATE TABLE journey_orch.cap_use
+(
+  customer_id text COLLATE "C" NOT NULL,
+  at          timestamptz NOT NULL,          -- engine clock, when it was handed out
+  message_id  uuid NOT NULL,
+  channel     text COLLATE "C" NOT NULL,
+  topic       text COLLATE "C",
+  journey     text COLLATE "C",
+  is_return   boolean NOT NULL
+);
+CREATE INDEX cap_use_customer_id_at ON journey_orch.cap_use (customer_id, at);
+CREATE INDEX cap_use_message_id ON journey_orch.cap_use (message_id);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.cap_use', '');
+
 /* Days off. */
 CREATE TABLE journey_orch.holiday
 (

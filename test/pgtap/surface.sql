@@ -111,6 +111,8 @@ INSERT INTO contract VALUES
   ('unsuppress', '{channel,address,reason}'),
   ('set_quiet_hours', '{name,from_time,to_time,scope,weekdays,region,holidays,action,source,valid_from}'),
   ('drop_quiet_hours', '{name}'),
+  ('set_cap', '{name,scope,max_messages,per,calendar,action}'),
+  ('drop_cap', '{name}'),
   ('review_rule', '{name,note}'),
   ('install_rule_set', '{name}'),
   ('set_phone_zone', '{prefix,zones,source,region}'),
@@ -160,7 +162,7 @@ SELECT is_empty(
   'the functions of the surface have the arguments that the contract names');
 SELECT is_empty(
   $$SELECT name FROM unnest('{journey_status,enrollment_status,funnel,step_flow,exit_reason,message_status,channel_status,
-      lane_status,worker_status,event_error,halt_status,quiet_hours,phone_zone,holiday_calendar,upcoming_entry,planning_status,global_holdout,holdout_result,fan_out_status,
+      lane_status,worker_status,event_error,halt_status,quiet_hours,cap,phone_zone,holiday_calendar,upcoming_entry,planning_status,global_holdout,holdout_result,fan_out_status,
       schedule_status,schedule_occurrence}'::name[]) AS name
      WHERE to_regclass('journey_orch.' || name) IS NULL$$,
   'the views of the surface exist');
