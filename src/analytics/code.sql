@@ -283,3 +283,103 @@ COMMENT ON COLUMN journey_orch.holdout_result.holdout IS 'none, journey (its own
 COMMENT ON COLUMN journey_orch.holdout_result.entered IS 'Enrollments started.';
 COMMENT ON COLUMN journey_orch.holdout_result.converted IS 'Of these, with at least one conversion.';
 COMMENT ON COLUMN journey_orch.holdout_result.rate IS 'converted / entered.';
+
+/* ---- channels ---- */
+
+/* What happened with messages, one row a fact.  A count belongs to the currency
+   of its channel, an amount to its own. */
+CREATE OR REPLACE VIEW journey_orch._channel_fact AS
+WITH sent AS
+(
+  SELECT m.channel, m.outcome_at AS at, m.message_id
+  FROM journey_orch._message_claim AS m
+  WHERE m.outcome = 'acked'
+  UNION ALL
+  SELECT o.aggregatetype, o.enqueued_at, o.id
+  FROM journey_orch.outbox AS o
+  JOIN journey_orch.channel AS c ON c.channel = o.aggregatetype
+  WHERE c.drain = 'stream'
+)
+SELECT s.channel, s.at, c.currency, 'sent' AS fact, s.message_id, NULL::numeric AS amount
+FROM sent AS s
+LEFT JOIN journey_orch.channel AS c ON c.channel = s.channel
+UNION ALL
+SELECT d.channel, d.at, CASE WHEN d.amount IS NULL THEN c.currency ELSE d.currency END, d.status, d.message_id, d.amount
+FROM journey_orch.delivery AS d
+LEFT JOIN journey_orch.channel AS c ON c.channel = d.channel
+WHERE NOT d.is_machine
+UNION ALL
+SELECT r.channel, r.at, r.currency, 'cost', r.message_id, r.cost
+FROM journey_orch.receipt AS r
+WHERE r.cost IS NOT NULL
+UNION ALL
+SELECT s.channel, s.at, c.currency, 'cost', s.message_id, c.unit_cost
+FROM sent AS s
+JOIN journey_orch.channel AS c ON c.channel = s.channel
+WHERE c.unit_cost IS NOT NULL
+  AND NOT EXISTS (SELECT FROM journey_orch.receipt AS r
+                  WHERE r.message_id = s.message_id AND r.cost IS NOT NULL);
+REVOKE ALL ON journey_orch._channel_fact FROM PUBLIC;
+COMMENT ON VIEW journey_orch._channel_fact IS
+'Private: what happened with messages, one row a fact.';
+
+CREATE OR REPLACE VIEW journey_orch.channel_performance AS
+SELECT f.channel, (f.at AT TIME ZONE 'UTC')::date AS day, f.currency,
+       count(DISTINCT f.message_id) FILTER (WHERE f.fact = 'sent') AS sent,
+       count(DISTINCT f.message_id) FILTER (WHERE f.fact = 'delivered') AS delivered,
+       count(DISTINCT f.message_id) FILTER (WHERE f.fact = 'opened') AS opened,
+       count(DISTINCT f.message_id) FILTER (WHERE f.fact = 'clicked') AS clicked,
+       count(DISTINCT f.message_id) FILTER (WHERE f.fact = 'bounced') AS bounced,
+       count(DISTINCT f.message_id) FILTER (WHERE f.fact = 'complained') AS complained,
+       count(*) FILTER (WHERE f.fact = 'converted') AS converted,
+       sum(f.amount) FILTER (WHERE f.fact = 'cost') AS cost,
+       sum(f.amount) FILTER (WHERE f.fact IN ('converted', 'redeemed')) AS revenue,
+       count(*) FILTER (WHERE f.fact = 'redeemed') AS redeemed,
+       count(DISTINCT f.message_id) FILTER (WHERE f.fact = 'unsubscribed') AS unsubscribed
+FROM journey_orch._channel_fact AS f
+GROUP BY f.channel, (f.at AT TIME ZONE 'UTC')::date, f.currency;
+REVOKE ALL ON journey_orch.channel_performance FROM PUBLIC;
+GRANT SELECT ON journey_orch.channel_performance TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON VIEW journey_orch.channel_performance IS
+'One row per channel, day and currency. Amounts of different currencies are never added; a count stands in one row only: that of the channel''s currency, of conversions that of their amount.';
+COMMENT ON COLUMN journey_orch.channel_performance.channel IS 'Name of the channel.';
+COMMENT ON COLUMN journey_orch.channel_performance.day IS 'Day in UTC of when it happened: sent by the engine clock, reports by their time.';
+COMMENT ON COLUMN journey_orch.channel_performance.currency IS 'Currency of cost and revenue; NULL: the channel has none, and no amount is in this row.';
+COMMENT ON COLUMN journey_orch.channel_performance.sent IS 'Messages acknowledged; of a stream, enqueued.';
+COMMENT ON COLUMN journey_orch.channel_performance.delivered IS 'Messages reported delivered.';
+COMMENT ON COLUMN journey_orch.channel_performance.opened IS 'Messages opened by people; machines do not count.';
+COMMENT ON COLUMN journey_orch.channel_performance.clicked IS 'Messages clicked by people; machines do not count.';
+COMMENT ON COLUMN journey_orch.channel_performance.bounced IS 'Messages reported bounced.';
+COMMENT ON COLUMN journey_orch.channel_performance.complained IS 'Messages complained about.';
+COMMENT ON COLUMN journey_orch.channel_performance.converted IS 'Conversions reported.';
+COMMENT ON COLUMN journey_orch.channel_performance.cost IS 'What receipts say that messages have cost, else the channel''s unit_cost as it is now.';
+COMMENT ON COLUMN journey_orch.channel_performance.revenue IS 'Sum of the amounts of conversions and redemptions.';
+COMMENT ON COLUMN journey_orch.channel_performance.redeemed IS 'Redemptions reported.';
+COMMENT ON COLUMN journey_orch.channel_performance.unsubscribed IS 'Messages by which somebody unsubscribed.';
+
+/* Who sends is read from the header From of each message. */
+CREATE OR REPLACE VIEW journey_orch.complaint_share AS
+SELECT s.channel, s.domain, count(*) AS sent, count(c.message_id) AS complained,
+       count(c.message_id)::numeric / count(*) AS share,
+       count(*) >= 1000 AND count(c.message_id) * 1000 >= count(*) * 3 AS is_over
+FROM (SELECT m.channel, m.message_id,
+             lower(substring(o.payload -> 'headers' ->> 'From' FROM '@([^>[:space:]]+)')) AS domain
+      FROM journey_orch._message_claim AS m
+      JOIN journey_orch.outbox AS o ON o.id = m.message_id AND o.attempt = m.attempt
+      WHERE m.outcome = 'acked'
+        AND m.outcome_at > journey_orch.clock() - interval '30 days') AS s
+LEFT JOIN (SELECT DISTINCT d.message_id
+           FROM journey_orch.delivery AS d
+           WHERE d.status = 'complained') AS c
+  ON c.message_id = s.message_id
+GROUP BY s.channel, s.domain;
+REVOKE ALL ON journey_orch.complaint_share FROM PUBLIC;
+GRANT SELECT ON journey_orch.complaint_share TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON VIEW journey_orch.complaint_share IS
+'One row per channel and sending domain: complaints about the messages sent in the last 30 days (engine clock).';
+COMMENT ON COLUMN journey_orch.complaint_share.channel IS 'Name of the channel.';
+COMMENT ON COLUMN journey_orch.complaint_share.domain IS 'Domain of the header From, in lower case; NULL: the message has none.';
+COMMENT ON COLUMN journey_orch.complaint_share.sent IS 'Messages acknowledged in the last 30 days.';
+COMMENT ON COLUMN journey_orch.complaint_share.complained IS 'Of these, complained about.';
+COMMENT ON COLUMN journey_orch.complaint_share.share IS 'complained / sent.';
+COMMENT ON COLUMN journey_orch.complaint_share.is_over IS 'At least 1,000 messages were sent and 0.3 % of them complained about: mailbox providers begin to refuse.';

@@ -243,6 +243,7 @@ tell_failure(JoClaim *claim, int place, const JoFailure *failure,
 	JoHeldScan	scan;
 	TupleTableSlot *slot;
 	JoEvent		event;
+	char	   *address = NULL;
 
 	jo_held_scan_begin(&scan, claim, snapshot);
 	do
@@ -254,8 +255,12 @@ tell_failure(JoClaim *claim, int place, const JoFailure *failure,
 		elog(ERROR, "message %d of claim " INT64_FORMAT " is not in the outbox",
 			 place, claim->claim_id);
 	jo_message_event(&event, "failed", slot, failure);
+	if (failure->is_hard_bounce)
+		address = jo_attempt_address(slot);
 	jo_held_scan_end(&scan);
 	jo_event_append(&event, 1);
+	jo_feedback_suppress(&claim->held[place], claim->channel, address,
+						 "hard_bounce");
 }
 
 static void
@@ -265,7 +270,8 @@ get_failure(FunctionCallInfo fcinfo, JoFailure *failure)
 
 	memset(failure, 0, sizeof(JoFailure));
 	failure->error = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	failure->is_permanent = PG_GETARG_BOOL(3);
+	failure->is_hard_bounce = PG_GETARG_BOOL(5);
+	failure->is_permanent = PG_GETARG_BOOL(3) || failure->is_hard_bounce;
 	if (PG_ARGISNULL(4))
 		return;
 	retry_after = PG_GETARG_INTERVAL_P(4);
@@ -284,12 +290,13 @@ get_failure(FunctionCallInfo fcinfo, JoFailure *failure)
 				 errhint("Leave retry_after out, or say permanent => false.")));
 }
 
-/* nack(claim_id, message_id, error, permanent, retry_after) → outcome */
+/* nack(claim_id, message_id, error, permanent, retry_after, hard_bounce) →
+ * outcome */
 Datum
 journey_orch_nack(PG_FUNCTION_ARGS)
 {
 	static const char *const names[] = {"claim_id", "message_id", "error",
-	"permanent"};
+	"permanent", NULL, "hard_bounce"};
 	JoFailure	failure;
 	JoClaim    *claim;
 	Snapshot	snapshot;
@@ -298,7 +305,7 @@ journey_orch_nack(PG_FUNCTION_ARGS)
 
 	jo_relay_begin("journey_orch.nack()");
 	for (int i = 0; i < lengthof(names); i++)
-		if (PG_ARGISNULL(i))
+		if (names[i] != NULL && PG_ARGISNULL(i))
 			jo_relay_null("nack", names[i]);
 	get_failure(fcinfo, &failure);
 	claim = open_claim(PG_GETARG_INT64(0), &snapshot);

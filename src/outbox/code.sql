@@ -123,16 +123,16 @@ COMMENT ON FUNCTION journey_orch.ack(bigint, uuid[], jsonb) IS
 
 CREATE OR REPLACE FUNCTION journey_orch.nack(
   claim_id bigint, message_id uuid, error text, permanent boolean DEFAULT false,
-  retry_after interval DEFAULT NULL)
+  retry_after interval DEFAULT NULL, hard_bounce boolean DEFAULT false)
 RETURNS text
 LANGUAGE C VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'journey_orch_nack';
-REVOKE ALL ON FUNCTION journey_orch.nack(bigint, uuid, text, boolean, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION journey_orch.nack(bigint, uuid, text, boolean, interval)
+REVOKE ALL ON FUNCTION journey_orch.nack(bigint, uuid, text, boolean, interval, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.nack(bigint, uuid, text, boolean, interval, boolean)
   TO journey_orch_relay, journey_orch_operator;
-COMMENT ON FUNCTION journey_orch.nack(bigint, uuid, text, boolean, interval) IS
-  'Says that a message of a claim could not be sent; the engine decides what comes of it. Outcome as of ack().';
+COMMENT ON FUNCTION journey_orch.nack(bigint, uuid, text, boolean, interval, boolean) IS
+  'Says that a message of a claim could not be sent; the engine decides what comes of it. hard_bounce: its address does not exist, and is suppressed. Outcome as of ack().';
 
 CREATE OR REPLACE FUNCTION journey_orch.extend(claim_id bigint, lease interval)
 RETURNS timestamptz
@@ -384,7 +384,8 @@ SELECT DISTINCT ON (h.message_id, attempt)
        COALESCE(extended.lease_until, c.lease_until) AS lease_until,
        COALESCE(named.outcome, rest.outcome) AS outcome,
        COALESCE(named.at, rest.at) AS outcome_at,
-       named.detail ->> 'error' AS error
+       named.detail ->> 'error' AS error,
+       c.channel
   FROM journey_orch.claim c
  CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(c.held), pg_catalog.unnest(c.attempts)) AS h (message_id, attempt)
   LEFT JOIN (SELECT o.claim_id, m.message_id, o.outcome, o.at, o.detail

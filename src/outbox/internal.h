@@ -285,6 +285,7 @@ typedef struct JoFailure
 {
 	const char *error;
 	bool		is_permanent;
+	bool		is_hard_bounce; /* because the address does not exist */
 	bool		has_retry_after;
 	double		retry_after;	/* seconds */
 } JoFailure;

@@ -61,6 +61,13 @@ jo_outbox_init(void)
 							 true,
 							 PGC_SUSET, 0,
 							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("journey_orch.complaint_halt",
+							 "Halts a channel when too many of its messages are complained about.",
+							 "The complaint that brings a sender over the limit of view complaint_share halts its channel; off, health() warns.",
+							 &jo_complaint_halt,
+							 false,
+							 PGC_SUSET, 0,
+							 NULL, NULL, NULL);
 	jo_channel_init();
 	jo_paused_init();
 	jo_bell_init();

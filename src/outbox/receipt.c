@@ -350,6 +350,8 @@ apply_early_reports(JoClaim *claim, const JoReceipt *receipts, int n)
 	jo_report_lock(0, JO_REPORT_LOCKS, is_wanted);
 	foreach(cell, reports)
 		(void) jo_report_record(lfirst(cell), false, false);
+	foreach(cell, reports)
+		jo_feedback_apply(lfirst(cell), 1);
 }
 
 /* ---- recording ---- */

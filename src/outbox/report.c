@@ -185,6 +185,32 @@ lock_one(int first, int lock)
 
 /* ---- one report ---- */
 
+char *
+jo_attempt_address(TupleTableSlot *slot)
+{
+	Jsonb	   *payload = DatumGetJsonbP(slot->tts_values[OUTBOX_PAYLOAD]);
+	JsonbValue *value = getKeyJsonValueFromContainer(&payload->root, "address",
+													 strlen("address"), NULL);
+
+	if (value == NULL || value->type != jbvString)
+		return NULL;
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/* Keep what jo_feedback_apply() needs to know of a new report's message. */
+static void
+note_message(JoReport *report, TupleTableSlot *message)
+{
+	Datum	   *values = message->tts_values;
+
+	report->is_new = true;
+	report->customer_id = TextDatumGetCString(values[OUTBOX_CUSTOMER_ID]);
+	report->message_channel = TextDatumGetCString(values[OUTBOX_CHANNEL]);
+	if (!message->tts_isnull[OUTBOX_TOPIC])
+		report->topic = TextDatumGetCString(values[OUTBOX_TOPIC]);
+	report->address = jo_attempt_address(message);
+}
+
 int64
 jo_report_record(JoReport *report, bool must_exist, bool checks_grant)
 {
@@ -215,6 +241,7 @@ jo_report_record(JoReport *report, bool must_exist, bool checks_grant)
 		jo_event_append(&event, 1);
 		event_id = event.seq;
 		jo_delivery_append(report, message, event_id);
+		note_message(report, message);
 	}
 	jo_outbox_scan_end(scan);
 	UnregisterSnapshot(snapshot);
@@ -345,6 +372,16 @@ read_arguments(FunctionCallInfo fcinfo, const char *function, int first,
 	ensure_report(report);
 }
 
+/* Record a report whose locks are held, and do what it asks for. */
+static int64
+record_one(JoReport *report)
+{
+	int64		event_id = jo_report_record(report, true, true);
+
+	jo_feedback_apply(report, 1);
+	return event_id;
+}
+
 /* report(message_id, status, at, detail) → event_id */
 Datum
 journey_orch_report(PG_FUNCTION_ARGS)
@@ -357,7 +394,7 @@ journey_orch_report(PG_FUNCTION_ARGS)
 	report.message_id = *PG_GETARG_UUID_P(0);
 	read_arguments(fcinfo, "report", 1, &report);
 	lock_one(0, jo_report_message_lock(&report.message_id));
-	PG_RETURN_INT64(jo_report_record(&report, true, true));
+	PG_RETURN_INT64(record_one(&report));
 }
 
 /* report_provider(channel, provider_message_id, status, at, detail) → event_id,
@@ -384,5 +421,5 @@ journey_orch_report_provider(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	}
 	lock_one(0, jo_report_message_lock(&report.message_id));
-	PG_RETURN_INT64(jo_report_record(&report, true, true));
+	PG_RETURN_INT64(record_one(&report));
 }

@@ -201,5 +201,6 @@ journey_orch_report_many(PG_FUNCTION_ARGS)
 		if (list[i].status != NULL)
 			(void) jo_report_record(&list[i], true, true);
 	}
+	jo_feedback_apply(list, count);
 	PG_RETURN_INT32(count);
 }

@@ -27,6 +27,12 @@ typedef struct JoReport
 	char	   *currency;		/* set when has_amount */
 	bool		is_machine;		/* by jo_machine_judge() ... */
 	const char *agent;			/* ... the rule that decided, or NULL */
+	/* by jo_report_record() */
+	bool		is_new;			/* not a repeated one; then also: */
+	char	   *customer_id;
+	char	   *message_channel;
+	char	   *topic;			/* or NULL */
+	char	   *address;		/* or NULL */
 	int			nothers;
 	const struct JoReport *others;	/* of the same call, this one too */
 } JoReport;
@@ -111,6 +117,22 @@ extern List *jo_delivery_links(const JoReport *report, int64 within,
 /* Append the report's row. */
 extern void jo_delivery_append(const JoReport *report, TupleTableSlot *message,
 							   int64 event_id);
+
+/* ---- feedback.c ---- */
+
+/* Setting journey_orch.complaint_halt. */
+extern bool jo_complaint_halt;
+
+/* Do what reports that were recorded mean for messages to come. */
+extern void jo_feedback_apply(JoReport *reports, int n);
+
+/* Nothing goes to this address (NULL: nothing to do) on the channel any more. */
+extern void jo_feedback_suppress(const pg_uuid_t *message_id,
+								 const char *channel, const char *address,
+								 const char *reason);
+
+/* "address" of an attempt's payload; NULL: it has none. */
+extern char *jo_attempt_address(TupleTableSlot *slot);
 
 /* ---- machine.c ---- */
 

@@ -218,6 +218,17 @@ AS $$
   WHERE h.is_halted
   HAVING pg_catalog.count(*) > 0
   UNION ALL
+  SELECT 'warning', 'complaints',
+    pg_catalog.string_agg(pg_catalog.format('%s%s: %s of %s', s.channel, ' from ' || s.domain, s.complained, s.sent), ', '
+                          ORDER BY s.channel, s.domain),
+    'More than 0.3 % are complained about. View complaint_share tells of whose messages; journey_orch.halt() stops a channel.'
+  FROM journey_orch.complaint_share s
+  WHERE s.is_over
+    -- without complaints nothing is counted
+    AND EXISTS (SELECT FROM journey_orch.suppressed_address a
+                WHERE a.reason = 'complaint' AND a.at > journey_orch.clock() - interval '30 days')
+  HAVING pg_catalog.count(*) > 0
+  UNION ALL
   SELECT 'error', 'copy',
     pg_catalog.format('written by database %s of system %s', newest.database_oid, newest.system_identifier),
     'This database is a copy that nobody adopted: nothing is advanced or handed out. Say which it is with journey_orch.adopt().'

@@ -250,7 +250,7 @@ INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('ack', 'NULL', '22004', '"claim_id"', false), ('ack', '0', 'JO005', 'claim 0', true), ('ack', '-9223372036854775808', 'JO005', '-9223372036854775808', true), ('ack', '1, ''{not a uuid}''', '22P02', 'uuid', false),
   ('nack', 'NULL, gen_random_uuid(), ''e''', '22004', '"claim_id"', false), ('nack', '1, NULL, ''e''', '22004', '"message_id"', false), ('nack', '1, gen_random_uuid(), NULL', '22004', '"error"', false),
   ('nack', '1, gen_random_uuid(), ''e''', 'JO005', 'claim 1', true), ('nack', '1, gen_random_uuid(), ''e'', NULL', '22004', '"permanent"', false), ('nack', '1, gen_random_uuid(), ''e'', false, ''-1 s''', '22023', 'retry_after', false),
-  ('nack', '1, gen_random_uuid(), ''e'', true, ''1 s''', '22023', 'retry_after', true),
+  ('nack', '1, gen_random_uuid(), ''e'', true, ''1 s''', '22023', 'retry_after', true), ('nack', '1, gen_random_uuid(), ''e'', false, ''1 s'', true', '22023', 'retry_after', true), ('nack', '1, gen_random_uuid(), ''e'', false, NULL, NULL', '22004', '"hard_bounce"', false),
   ('extend', 'NULL, ''1 s''', '22004', '"claim_id"', false), ('extend', '1, NULL', '22004', '"lease"', false), ('extend', '1, ''0''', '22023', 'lease', true), ('extend', '1, ''1 s''', 'JO005', 'claim 1', true),
   ('report', 'NULL, ''delivered''', '22004', '"message_id"', false), ('report', 'gen_random_uuid(), NULL', '22004', '"status"', false), ('report', 'gen_random_uuid(), ''nope''', '22023', '"nope"', true),
   ('report', 'gen_random_uuid(), ''delivered''', '42704', 'message', false), ('report', 'gen_random_uuid(), ''delivered'', NULL, ''[]''', '22023', 'detail', false), ('report', 'gen_random_uuid(), ''delivered'', ''infinity''', '22023', 'time', false),

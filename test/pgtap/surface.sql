@@ -130,7 +130,7 @@ INSERT INTO contract VALUES
   ('settle', '{timeout}'),
   ('claim', '{channel,relay,max_messages,lease}'),
   ('ack', '{claim_id,message_ids,receipts}'),
-  ('nack', '{claim_id,message_id,error,permanent,retry_after}'),
+  ('nack', '{claim_id,message_id,error,permanent,retry_after,hard_bounce}'),
   ('extend', '{claim_id,lease}'),
   ('report', '{message_id,status,at,detail}'),
   ('redeliver', '{message_id,note}'),
