@@ -126,8 +126,10 @@ CALL journey_orch.run();
 SELECT status, rule, reason FROM journey_orch.command_status(:command);
 SELECT customer_id, state, attempt FROM waiting;
 SELECT * FROM journey_orch.redeliver_many('false');
+\set VERBOSITY sqlstate
 SELECT * FROM journey_orch.redeliver_many('true) OR (true');
 SELECT * FROM journey_orch.redeliver_many('true; DELETE FROM shop.customer');
+\set VERBOSITY default
 SELECT * FROM journey_orch.redeliver_many('true FROM shop.customer');
 SELECT * FROM journey_orch.redeliver_many('nothing > 1');
 SELECT * FROM journey_orch.redeliver_many('1');

@@ -472,12 +472,6 @@ extern JoRun *jo_entry_start(JoBatch *batch, JoMember *member,
 
 /* command.c */
 extern void jo_command_apply(JoBatch *batch, JoMember *member);
-extern JoOutcome *jo_command_answer(JoBatch *batch, const JoEvent *event,
-									const char *status, const char *rule);
-
-/* dead_letter.c */
-extern void jo_dead_letter_redeliver(JoBatch *batch, JoMember *member);
-extern void jo_dead_letter_discard(JoBatch *batch, JoMember *member);
 
 /* cause.c */
 extern bool jo_cause_is_spinning(const JoMember *member);
@@ -617,8 +611,6 @@ extern bool jo_kept_report(JoBatch *batch, JoMember *member,
 						   const JoEvent *event, const pg_uuid_t *message_id);
 extern void jo_message_resume(JoMember *member, JoMessage *message);
 extern void jo_message_visit_again(JoRun *run);
-extern bool jo_message_is_withdrawn(const JoBatch *batch,
-									const JoMessage *message);
 
 /* variables.c */
 extern const JoVariables *jo_run_variables(JoBatch *batch, JoRun *run, int uses);

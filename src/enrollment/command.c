@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "enrollment/careful.h"
+#include "enrollment/dead_letter.h"
 #include "enrollment/json.h"
 #include "journey/acts.h"
 

@@ -11,8 +11,7 @@
  */
 #include "postgres.h"
 
-#include "enrollment/batch.h"
-#include "enrollment/command.h"
+#include "enrollment/dead_letter.h"
 #include "enrollment/json.h"
 
 /* May the run still try other channels for the message? */

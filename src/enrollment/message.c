@@ -15,7 +15,7 @@
 
 #include "core/identity.h"
 #include "core/lane.h"
-#include "enrollment/batch.h"
+#include "enrollment/dead_letter.h"
 #include "enrollment/json.h"
 #include "journey/acts.h"
 
