@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 
 #include "enrollment/careful.h"
+#include "enrollment/cause.h"
 #include "enrollment/json.h"
 #include "experiment/holdout.h"
 

@@ -473,22 +473,6 @@ extern JoRun *jo_entry_start(JoBatch *batch, JoMember *member,
 /* command.c */
 extern void jo_command_apply(JoBatch *batch, JoMember *member);
 
-/* cause.c */
-extern bool jo_cause_is_spinning(const JoMember *member);
-extern int	jo_cause_depth(const JoMember *member);
-extern void jo_cause_event(JoBatch *batch, const JoRun *run, const char *name,
-						   Jsonb *payload);
-extern void jo_cause_command(JoBatch *batch, const JoRun *run,
-							 const char *name, Jsonb *payload);
-extern void jo_cause_notice(JoBatch *batch, const JoRun *run,
-							const char *name, Jsonb *payload);
-extern void jo_cause_report(JoBatch *batch, const JoRun *run,
-							const char *name, Jsonb *payload);
-extern JoEvent *jo_cause_entry(JoBatch *batch, JoMember *member,
-							   const char *cause, Jsonb *payload);
-extern void jo_cause_finish_round(JoBatch *batch, List *members);
-extern JoEvent *jo_cause_next(JoMember *member);
-
 /* move.c, advance.c: moves of a run, each logged */
 extern void jo_run_set_moving(JoBatch *batch, JoRun *run);
 extern void jo_run_enter(JoBatch *batch, JoRun *run);

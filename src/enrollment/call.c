@@ -17,6 +17,7 @@
 #include "utils/errcodes.h"
 
 #include "enrollment/careful.h"
+#include "enrollment/cause.h"
 #include "enrollment/read.h"
 
 /* How long a call waits for a lock, and how often a batch does so in vain. */

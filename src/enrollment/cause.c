@@ -21,7 +21,7 @@
 #include "postgres.h"
 
 #include "core/lane.h"
-#include "enrollment/batch.h"
+#include "enrollment/cause.h"
 #include "journey/acts.h"
 
 /* Runs that cause each other before they are taken to be spinning. */

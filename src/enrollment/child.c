@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "enrollment/batch.h"
+#include "enrollment/cause.h"
 #include "enrollment/json.h"
 
 /* The run stands at an enter step: command the child to begin. */

@@ -30,6 +30,7 @@
 #include "utils/memutils.h"
 
 #include "enrollment/careful.h"
+#include "enrollment/cause.h"
 #include "enrollment/json.h"
 #include "journey/acts.h"
 

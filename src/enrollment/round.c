@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 
 #include "enrollment/careful.h"
+#include "enrollment/cause.h"
 #include "enrollment/json.h"
 #include "enrollment/life.h"
 

@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "enrollment/cause.h"
 #include "enrollment/json.h"
 #include "enrollment/simulation.h"
 #include "journey/pretend.h"
