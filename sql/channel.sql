@@ -120,6 +120,43 @@ RESET client_min_messages;
 SELECT count(*) FROM claim('fax', 'r');
 SELECT tokens IS NULL AS has_none FROM journey_orch.claim WHERE channel = 'fax' ORDER BY claim_id DESC LIMIT 1;
 
+/* ---- priority: three queues of a channel; what is urgent overtakes a backlog ---- */
+SELECT set_channel('letter', 'customer.email'), set_template('news', 'letter', '{{ event->>''what'' }}');
+SELECT define(format('{"journey": "letter_%s", "entry": {"on": "letter_%1$s"}, "start": "say", "exit": [{"on": "stop", "reason": "stopped"}],
+  "steps": {"say": {"send": {"channels": ["letter"], "template": "news", "priority": %1$s}, "next": "stay"}, "stay": {"delay": "1 day", "next": "done"},
+            "done": {"exit": "said"}}}', p)::jsonb) > 0 AS defined FROM unnest('{0,5,9}'::int[]) AS p;
+SELECT count(a) FROM unnest('{0,5,9}'::text[]) AS p, publish('letter_' || p) AS a;
+SELECT count(emit('letter_0', i::text, '{"what": "low"}')), count(emit('letter_5', i::text, '{"what": "normal"}')) FROM generate_series(1, 9) AS i;
+CALL run();
+SELECT count(*), min(body) FROM claim('letter', 'r', 4);
+/* two urgent ones come behind what is there, and go before it */
+SELECT count(emit('letter_9', i::text, '{"what": "urgent"}')) FROM generate_series(1, 3) AS i;
+CALL run();
+SELECT channel, ready, in_flight FROM channel_status WHERE channel = 'letter';
+CALL wait_for_messages('{letter}', '0');
+SELECT body, count(*) FROM claim('letter', 'r', 4) GROUP BY 1 ORDER BY 1;
+SELECT body, count(*) FROM claim('letter', 'r', 7) GROUP BY 1 ORDER BY 1;
+/* one position a queue and lane: none is lost, none is given twice */
+SELECT count(emit('letter_9', '4', '{"what": "urgent"}'));
+CALL run();
+SELECT body, count(*) FROM claim('letter', 'r', 100) GROUP BY 1 ORDER BY 1;
+SELECT count(*), count(DISTINCT h) FROM journey_orch.claim, unnest(held) AS h WHERE channel = 'letter';
+SELECT count(*) FROM claim('letter', 'r', 100);
+SELECT channel, ready, in_flight FROM channel_status WHERE channel = 'letter';
+/* a lease that ran out: urgent ones are given again too */
+SELECT count(extend(claim_id, '1 microsecond')) FROM journey_orch.claim WHERE channel = 'letter' AND held <> '{}';
+SELECT count(*) > 0 AS again FROM claim('letter', 'r', 100);
+/* the id tells the place also of an urgent one */
+SELECT count(report(id, 'delivered')) FROM outbox WHERE aggregatetype = 'letter' AND priority = 9;
+/* an exit rule withdraws an urgent one as any other */
+SELECT count(emit('letter_9', '5', '{"what": "urgent"}'));
+CALL run();
+SELECT count(emit('stop', '5'));
+CALL run();
+SELECT state, count(*) FROM message_status WHERE channel = 'letter' AND customer_id = '5' AND journey = 'letter_9' GROUP BY 1;
+SELECT count(*) FROM claim('letter', 'r', 100) WHERE customer_id = '5';
+SELECT cardinality(positions) FROM journey_orch.claim WHERE channel = 'letter' ORDER BY claim_id;
+
 /* ---- rights ---- */
 SET ROLE journey_orch_author;
 SELECT add_preset_channel('email');

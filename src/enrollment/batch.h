@@ -582,17 +582,6 @@ extern void jo_message_due(JoBatch *batch, JoMember *member,
 extern void jo_message_forget(JoRun *run);
 extern void jo_message_append(JoBatch *batch, JoMember *member, JoRun *run,
 							  JoAttempt *attempt);
-
-/* kept.c: messages that stay with a customer, in an inbox or an audience */
-extern bool jo_kept_channel(const char *channel);
-extern bool jo_kept_is_audience(const char *channel);
-extern bool jo_kept_is_remove(const JoAttempt *attempt);
-extern bool jo_kept_out(JoMember *member, JoMessage *message);
-extern bool jo_kept_expire(JoMessage *message);
-extern bool jo_kept_sent(JoMessage *message);
-extern void jo_kept_leave(JoBatch *batch, JoRun *run);
-extern bool jo_kept_report(JoBatch *batch, JoMember *member,
-						   const JoEvent *event, const pg_uuid_t *message_id);
 extern void jo_message_resume(JoMember *member, JoMessage *message);
 extern void jo_message_visit_again(JoRun *run);
 

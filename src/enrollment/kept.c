@@ -23,8 +23,8 @@
 #include "postgres.h"
 
 #include "core/identity.h"
-#include "enrollment/batch.h"
 #include "enrollment/json.h"
+#include "enrollment/kept.h"
 
 static bool
 is_of_kind(const char *channel_name, const char *kind)
@@ -105,7 +105,8 @@ remove_member(JoBatch *batch, JoMember *member, const JoMessage *message)
 
 	jo_message_id(&attempt.message_id, &attempt.enrollment_id, -attempt.visit);
 	jo_message_id_place(&attempt.message_id, batch->lane,
-						batch->cursor.next_outbox);
+						jo_outbox_position(attempt.priority,
+										   batch->cursor.next_outbox));
 	attempt.payload = jo_json_put_string(attempt.payload, "operation",
 										 "remove");
 	attempt.event_id = member->event != NULL ? member->event->seq : 0;

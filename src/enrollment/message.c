@@ -17,6 +17,7 @@
 #include "core/lane.h"
 #include "enrollment/dead_letter.h"
 #include "enrollment/json.h"
+#include "enrollment/kept.h"
 #include "journey/acts.h"
 
 /* The longest back-off that a relay may ask for. */
@@ -52,7 +53,8 @@ jo_message_append(JoBatch *batch, JoMember *member, JoRun *run,
 	}
 	copy = palloc(sizeof(JoAttempt));
 	*copy = *attempt;
-	copy->position = batch->cursor.next_outbox++;
+	copy->position = jo_outbox_position(attempt->priority,
+										batch->cursor.next_outbox++);
 	batch->attempts = lappend(batch->attempts, copy);
 }
 
@@ -95,7 +97,8 @@ jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload)
 	{
 		jo_message_id(&attempt.message_id, &run->id, run->visit);
 		jo_message_id_place(&attempt.message_id, batch->lane,
-							batch->cursor.next_outbox);
+							jo_outbox_position(step->u.send.priority,
+											   batch->cursor.next_outbox));
 	}
 	attempt.enrollment_id = run->id;
 	attempt.channel = step->u.send.channels[visit->channel];

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "enrollment/batch.h"
+#include "enrollment/kept.h"
 
 /* The run is to be advanced in this round. */
 void

@@ -12,6 +12,7 @@
 
 #include "utils/builtins.h"
 
+#include "enrollment/kept.h"
 #include "enrollment/offer.h"
 
 /* What the next answer is. */

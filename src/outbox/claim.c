@@ -110,7 +110,8 @@ cover_position(JoClaim *claim, int lane, int64 position, int tries)
 	if (claim->nranges > 0)
 		range = &claim->ranges[claim->nranges - 1];
 	if (range == NULL || range->lane != lane || range->tries != tries ||
-		position < range->stop)
+		position < range->stop ||
+		jo_queue_of_position(position) != jo_queue_of_position(range->start))
 	{
 		if (claim->nranges % JO_LANES == 0)
 			claim->ranges = claim->nranges == 0 ?
@@ -176,13 +177,14 @@ jo_claiming_pass_over(JoClaiming *claiming, TupleTableSlot *slot, JoGateVerdict 
 		jo_message_event(jo_claiming_add_event(claiming), "expired", slot, NULL);
 }
 
-/* Hand out what is new in one lane. */
+/* Hand out what is new in one queue of one lane. */
 static void
-take_from_lane(JoClaiming *claiming, int lane)
+take_from_lane(JoClaiming *claiming, JoQueue queue, int lane)
 {
-	int64	   *position = &claiming->claim.positions[lane];
+	int64	   *position = &claiming->claim.positions[queue][lane];
 	JoOutboxScan *scan = jo_outbox_scan_begin(claiming->claim.channel, lane,
-											  *position, 0,
+											  *position,
+											  jo_queue_start(queue + 1),
 											  claiming->snapshot);
 	TupleTableSlot *slot = jo_outbox_scan_next(scan);
 	JoGate	   *gate = NULL;
@@ -229,18 +231,22 @@ fill_bucket(JoClaiming *claiming, const JoClaim *newest)
 }
 
 /*
- * Gather what can be handed out as the claim's snapshot sees it.  Lanes take
- * turns: the one after the last that was served comes first.
+ * Gather what can be handed out as the claim's snapshot sees it: queue by queue,
+ * and in each, lanes take turns: the one after the last that was served comes
+ * first.
  */
 static void
 gather(JoClaiming *claiming)
 {
 	JoClaim    *claim = &claiming->claim;
 	JoClaim    *newest = jo_claim_newest(claim->channel, claiming->snapshot);
+	static const JoQueue order[] = JO_QUEUES_IN_ORDER;
 	int			first = 0;
 
-	for (int lane = 0; lane < JO_LANES; lane++)
-		claim->positions[lane] = newest == NULL ? 1 : newest->positions[lane];
+	if (newest == NULL)
+		jo_claim_reset_positions(claim);
+	else
+		memcpy(claim->positions, newest->positions, sizeof(claim->positions));
 	if (!fill_bucket(claiming, newest))
 		return;
 	if (newest != NULL)
@@ -251,11 +257,13 @@ gather(JoClaiming *claiming)
 	}
 	if (claiming->held.count > 0)
 		return;
-	for (int i = 0; i < JO_LANES; i++)
+	for (int i = 0; i < JO_QUEUES * JO_LANES &&
+		 claiming->held.count < claiming->max_messages; i++)
 	{
-		take_from_lane(claiming, (first + i) % JO_LANES);
-		if (claiming->held.count >= claiming->max_messages)
-			break;
+		JoQueue		queue = order[i / JO_LANES];
+
+		if (jo_queue_is_in_use(queue))
+			take_from_lane(claiming, queue, (first + i) % JO_LANES);
 	}
 }
 
@@ -295,7 +303,9 @@ gather_when_fresh(JoClaiming *claiming)
 							   claiming->snapshot) != NULL)
 			return;
 		jo_paused_begin(claiming->snapshot);
+		jo_queues_begin(claiming->snapshot);
 		gather(claiming);
+		jo_queues_end();
 		jo_paused_end();
 		if (claiming->held.count > 0 || !claiming->left_out ||
 			jo_claim_freshness <= 0 || GetCurrentTimestamp() >= deadline)

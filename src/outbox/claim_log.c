@@ -153,6 +153,14 @@ load_ranges(JoClaim *claim, Datum *values)
 	}
 }
 
+void
+jo_claim_reset_positions(JoClaim *claim)
+{
+	for (int queue = 0; queue < JO_QUEUES; queue++)
+		for (int lane = 0; lane < JO_LANES; lane++)
+			claim->positions[queue][lane] = jo_queue_start(queue);
+}
+
 static JoClaim *
 load_claim(TupleTableSlot *slot)
 {
@@ -174,10 +182,11 @@ load_claim(TupleTableSlot *slot)
 	if (claim->has_tokens)
 		claim->tokens = DatumGetFloat8(values[CLAIM_TOKENS]);
 	positions = read_array(values[CLAIM_POSITIONS], sizeof(int64), &count);
-	if (count != JO_LANES)
-		elog(ERROR, "claim " INT64_FORMAT " has %d lanes", claim->claim_id,
-			 count);
-	memcpy(claim->positions, positions, sizeof(claim->positions));
+	if (count != JO_LANES && count != JO_LANES * JO_QUEUES)
+		elog(ERROR, "claim " INT64_FORMAT " has %d positions",
+			 claim->claim_id, count);
+	jo_claim_reset_positions(claim);
+	memcpy(claim->positions, positions, count * sizeof(int64));
 	claim->open_claims = read_array(values[CLAIM_OPEN_CLAIMS], sizeof(int64),
 									&claim->nopen);
 	load_ranges(claim, values);
@@ -425,6 +434,17 @@ append_row(const char *table, Datum *values, bool *isnull)
 	CommandCounterIncrement();
 }
 
+/* How many positions must be written: queues that were never used, none. */
+static int
+count_positions(const JoClaim *claim)
+{
+	for (int queue = JO_QUEUES - 1; queue > 0; queue--)
+		for (int lane = 0; lane < JO_LANES; lane++)
+			if (claim->positions[queue][lane] != jo_queue_start(queue))
+				return JO_QUEUES * JO_LANES;
+	return JO_LANES;
+}
+
 void
 jo_claim_append(const JoClaim *claim)
 {
@@ -441,7 +461,8 @@ jo_claim_append(const JoClaim *claim)
 	values[CLAIM_RELAY] = CStringGetTextDatum(claim->relay);
 	isnull[CLAIM_TOKENS] = !claim->has_tokens;
 	values[CLAIM_TOKENS] = Float8GetDatum(claim->tokens);
-	values[CLAIM_POSITIONS] = form_int64_array(claim->positions, JO_LANES);
+	values[CLAIM_POSITIONS] = form_int64_array(claim->positions[0],
+											   count_positions(claim));
 	values[CLAIM_OPEN_CLAIMS] = form_int64_array(claim->open_claims,
 												 claim->nopen);
 	set_ranges(claim, values);

@@ -444,7 +444,7 @@ SELECT s.message_id, j.name AS journey, s.version, s.step, s.enrollment_id, s.cu
                m.error AS live_error,
                h.claim_id, h.claimed_at, h.lease_until, h.outcome, h.outcome_at, h.error,
                stopped.outcome AS stopped,
-               COALESCE(w.before_position > o.position, false) AS is_withdrawn
+               COALESCE(w.before_position > o.position & 70368744177663, false) AS is_withdrawn
           FROM (SELECT DISTINCT ON (a.id) a.id, a.aggregatetype, a.aggregateid, a.type,
                        a.position, a.enrollment_id, a.event_id, a.enqueued_at, a.expires_at,
                        a.journey_id, a.version, a.visit, a.attempt, a.step, a.topic, a.arm
@@ -529,14 +529,17 @@ SELECT c.channel,
                       ORDER BY k.claim_id DESC
                       LIMIT 1) newest ON true
  CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS messages, pg_catalog.min(o.recorded_at) AS oldest
-                       FROM pg_catalog.unnest(COALESCE(newest.positions,
-                              pg_catalog.array_fill(1::bigint, ARRAY[16])))
+                       FROM pg_catalog.unnest(COALESCE(newest.positions, pg_catalog.array_fill(0::bigint, ARRAY[16]))
+                              || CASE WHEN pg_catalog.cardinality(newest.positions) > 16 THEN NULL
+                                      ELSE pg_catalog.array_fill(1::bigint << 46, ARRAY[16])
+                                        || pg_catalog.array_fill(2::bigint << 46, ARRAY[16]) END)
                               WITH ORDINALITY AS p (position, ordinal)
                       CROSS JOIN LATERAL (SELECT a.recorded_at
                                             FROM journey_orch.outbox a
-                                           WHERE a.lane = p.ordinal - 1
+                                           WHERE a.lane = (p.ordinal - 1) % 16
                                              AND a.aggregatetype = c.channel
-                                             AND a.position >= p.position) o
+                                             AND a.position >= p.position
+                                             AND a.position < ((p.ordinal + 15) / 16) << 46) o
                       WHERE c.drain = 'claim' AND c.kind <> 'inbox') fresh
  CROSS JOIN LATERAL (SELECT COALESCE(pg_catalog.sum(t.remaining) FILTER (WHERE t.lease_until > pg_catalog.clock_timestamp()), 0)::bigint AS in_flight,
                             COALESCE(pg_catalog.sum(t.remaining) FILTER (WHERE t.lease_until <= pg_catalog.clock_timestamp()), 0)::bigint AS returned,

@@ -89,6 +89,7 @@ is_withdrawn(WithdrawalProbe *probe, const pg_uuid_t *enrollment_id,
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ,
 				UUIDPGetDatum(enrollment_id));
 	index_rescan(probe->scan, &key, 1, NULL, 0);
+	position = jo_position_ordinal(position);
 	while (index_getnext_slot(probe->scan, ForwardScanDirection, probe->slot))
 	{
 		bool		isnull;

@@ -14,6 +14,7 @@
 
 #include "capture/capture.h"
 #include "core/lane.h"
+#include "outbox/outbox.h"
 
 /* Columns of table outbox, in order. */
 enum
@@ -95,6 +96,17 @@ extern void jo_journey_names_end(void);
 
 /* NULL when there is none. */
 extern const char *jo_journey_name(int32 journey_id);
+
+/* ---- queue.c ---- */
+
+/* Between begin and end the question can be asked, as "snapshot" sees it. */
+extern void jo_queues_begin(Snapshot snapshot);
+extern bool jo_queue_is_in_use(JoQueue queue);
+extern void jo_queues_end(void);
+extern void jo_queues_init(void);
+
+/* The queues in the order in which claims look into them. */
+#define JO_QUEUES_IN_ORDER {JO_QUEUE_HIGH, JO_QUEUE_NORMAL, JO_QUEUE_LOW}
 
 /* ---- grant.c ---- */
 
@@ -213,7 +225,7 @@ typedef struct JoClaim
 	char	   *relay;
 	bool		has_tokens;		/* the channel had a rate then */
 	double		tokens;			/* left in its bucket after the claim */
-	int64		positions[JO_LANES];
+	int64		positions[JO_QUEUES][JO_LANES];
 	int			nopen;
 	int64	   *open_claims;
 	int			nranges;
@@ -233,6 +245,9 @@ typedef struct JoClaim
  * snapshot sees none.  In CurrentMemoryContext. */
 extern JoClaim *jo_claim_newest(const char *channel, Snapshot snapshot);
 extern JoClaim *jo_claim_find(int64 claim_id, Snapshot snapshot);
+
+/* Let every queue of every lane begin. */
+extern void jo_claim_reset_positions(JoClaim *claim);
 
 /* Fill fates, remaining and lease_until. */
 extern void jo_claim_read_outcomes(JoClaim *claim, Snapshot snapshot);

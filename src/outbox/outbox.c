@@ -70,6 +70,7 @@ jo_outbox_init(void)
 							 NULL, NULL, NULL);
 	jo_channel_init();
 	jo_paused_init();
+	jo_queues_init();
 	jo_bell_init();
 	jo_receipt_init();
 	jo_machine_init();

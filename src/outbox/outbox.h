@@ -74,6 +74,53 @@ typedef struct JoAttempt
 								 * settles: an ack becomes message.sent */
 } JoAttempt;
 
+/* The queues of a channel, in the order of their positions. */
+typedef enum JoQueue
+{
+	JO_QUEUE_NORMAL,			/* priority 3 to 6 */
+	JO_QUEUE_HIGH,				/* 7 to 9: claimed before all others */
+	JO_QUEUE_LOW				/* 0 to 2: when there is nothing else */
+} JoQueue;
+
+#define JO_QUEUES (JO_QUEUE_LOW + 1)
+
+/* A position has 48 bits: two of the queue, and an ordinal of the lane. */
+#define JO_POSITION_ORDINAL_BITS 46
+
+static inline JoQueue
+jo_queue_of_priority(int priority)
+{
+	return priority >= 7 ? JO_QUEUE_HIGH :
+		priority <= 2 ? JO_QUEUE_LOW : JO_QUEUE_NORMAL;
+}
+
+/* Where the positions of a queue begin. */
+static inline int64
+jo_queue_start(int queue)
+{
+	return (int64) queue << JO_POSITION_ORDINAL_BITS;
+}
+
+static inline int
+jo_queue_of_position(int64 position)
+{
+	return (int) (position >> JO_POSITION_ORDINAL_BITS);
+}
+
+/* The lane's ordinal alone: the later of two attempts has the larger one. */
+static inline int64
+jo_position_ordinal(int64 position)
+{
+	return position & ((INT64CONST(1) << JO_POSITION_ORDINAL_BITS) - 1);
+}
+
+/* The position of an attempt that gets the lane's next ordinal. */
+static inline int64
+jo_outbox_position(int priority, int64 ordinal)
+{
+	return jo_queue_start(jo_queue_of_priority(priority)) + ordinal;
+}
+
 /*
  * Write the place of a message's first attempt into its id: bytes 0 to 5 are
  * the position, the low half of byte 6 is the lane, and the id becomes a UUID of
@@ -91,7 +138,7 @@ extern void jo_outbox_append(int lane, const JoAttempt *attempts, int n);
 typedef struct JoWithdrawal
 {
 	pg_uuid_t	enrollment_id;
-	int64		before_position;
+	int64		before_position;	/* an ordinal */
 	TimestampTz at;
 	const char *reason;
 } JoWithdrawal;

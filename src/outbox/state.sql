@@ -49,7 +49,7 @@ CREATE TABLE journey_orch.outbox
   aggregateid   text COLLATE "C" NOT NULL,   -- customer_id
   type          text COLLATE "C" NOT NULL,   -- template
   payload       jsonb NOT NULL,              -- address, subject, body, html, headers
-  position      bigint NOT NULL,             -- 1, 2, 3 … of the lane
+  position      bigint NOT NULL,             -- 1, 2, 3 … of the lane, plus 2^46 times the queue
   enrollment_id uuid NOT NULL,
   event_id      bigint,                      -- the event that caused it, if one did
   enqueued_at   timestamptz NOT NULL,        -- engine clock
@@ -126,7 +126,7 @@ CREATE TABLE journey_orch.claim
   channel     text COLLATE "C" NOT NULL,
   relay       text NOT NULL,                 -- what the relay calls itself
   tokens      double precision,              -- left in the channel's bucket after it; NULL: no rate
-  positions   bigint[] NOT NULL,             -- by lane: the next position to hand out
+  positions   bigint[] NOT NULL,             -- by queue and lane: the next position to hand out; queue 0 alone if no other was used
   open_claims bigint[] NOT NULL,             -- earlier claims that still held messages then
   lanes       smallint[] NOT NULL,           -- the ranges that what it holds lies in:
   starts      bigint[] NOT NULL,             --   first position

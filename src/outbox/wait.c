@@ -68,10 +68,11 @@ is_fresh(int lane, TupleTableSlot *slot, Snapshot snapshot)
 /* Does the lane have a message at or after the channel's position that can be
  * handed out? */
 static bool
-has_new(const char *channel, int lane, int64 position, Snapshot snapshot,
-		Outlook *outlook)
+has_new(const char *channel, JoQueue queue, int lane, int64 position,
+		Snapshot snapshot, Outlook *outlook)
 {
-	JoOutboxScan *scan = jo_outbox_scan_begin(channel, lane, position, 0,
+	JoOutboxScan *scan = jo_outbox_scan_begin(channel, lane, position,
+											  jo_queue_start(queue + 1),
 											  snapshot);
 	TupleTableSlot *slot = jo_outbox_scan_next(scan);
 	bool		found = slot != NULL && is_fresh(lane, slot, snapshot);
@@ -130,13 +131,15 @@ has_work(const char *channel, Snapshot snapshot, Outlook *outlook)
 			if (has_run_out(newest->open_claims[i], now, snapshot, outlook))
 				return true;
 	}
-	for (int lane = 0; lane < JO_LANES; lane++)
-	{
-		if (has_new(channel, lane,
-					newest == NULL ? 1 : newest->positions[lane], snapshot,
-					outlook))
-			return true;
-	}
+	for (int queue = 0; queue < JO_QUEUES; queue++)
+		for (int lane = 0; lane < JO_LANES; lane++)
+		{
+			if (jo_queue_is_in_use(queue) &&
+				has_new(channel, queue, lane,
+						newest == NULL ? jo_queue_start(queue) :
+						newest->positions[queue][lane], snapshot, outlook))
+				return true;
+		}
 	return false;
 }
 
@@ -147,6 +150,7 @@ look(char **channels, int n, Datum *ready, Outlook *outlook)
 	Snapshot	snapshot = jo_relay_snapshot();
 	int			count = 0;
 
+	jo_queues_begin(snapshot);
 	outlook->is_stale = false;
 	outlook->again_at = JO_NO_TIME;
 	for (int i = 0; i < n; i++)
@@ -155,6 +159,7 @@ look(char **channels, int n, Datum *ready, Outlook *outlook)
 		if (has_work(channels[i], snapshot, outlook))
 			ready[count++] = CStringGetTextDatum(channels[i]);
 	}
+	jo_queues_end();
 	UnregisterSnapshot(snapshot);
 	return count;
 }
