@@ -26,6 +26,7 @@
  */
 #define JO_EVENT_KIND_CAUSED_EVENT		'E'
 #define JO_EVENT_KIND_CAUSED_COMMAND	'C'
+#define JO_EVENT_KIND_CAUSED_MESSAGE	'M'
 
 static inline bool
 jo_event_is_applied(char kind)

@@ -13,6 +13,7 @@
 #include "enrollment/careful.h"
 #include "enrollment/cause.h"
 #include "enrollment/json.h"
+#include "enrollment/message.h"
 #include "experiment/holdout.h"
 
 /* Moves of one run at one instant before it is taken to be spinning. */
@@ -122,6 +123,15 @@ keep_note(JoLogRow *row, const char *name, Jsonb *note)
 		row->decision = jo_jsonb_put(row->decision, name, note);
 }
 
+/* Keep which gate has withheld or deferred the step's message, if one did. */
+static void
+keep_gate(JoLogRow *row, const JoGateDecision *decision)
+{
+	if (decision != NULL)
+		keep_note(row, decision->answer == JO_GATE_DEFER ? "deferred" :
+				  "withheld", jo_decision_of_gate(decision));
+}
+
 /*
  * The run stays at its step: its newest log row tells until when, not counting
  * a pause that is under way.
@@ -137,6 +147,7 @@ block(JoRun *run)
 	jo_run_keep_pause(run);
 	jo_due_add_run(run);
 	keep_note(run->last_log, "due", jo_decision_of_note(&run->visit_state.note));
+	keep_gate(run->last_log, run->visit_state.stopped_by);
 }
 
 /* Leave the step for visit->next, taking its outputs along. */
@@ -145,6 +156,7 @@ jo_run_leave(JoBatch *batch, JoRun *run)
 {
 	const char *arm = run->visit_state.arm;
 	Jsonb	   *note = jo_decision_of_note(&run->visit_state.note);
+	const JoGateDecision *gate = run->visit_state.stopped_by;
 	Jsonb	   *delta;
 
 	if (run->visit_state.takes_happened)
@@ -157,6 +169,7 @@ jo_run_leave(JoBatch *batch, JoRun *run)
 	run->last_log->arm = arm;
 	run->last_log->context = delta;
 	keep_note(run->last_log, "passed", note);
+	keep_gate(run->last_log, gate);
 }
 
 /*
@@ -239,8 +252,12 @@ reach_out(JoBatch *batch, JoTask *task)
 	JoRun	   *run = task->run;
 	JoVisit    *visit = &run->visit_state;
 
-	if (visit->sends)
+	if (visit->sends && visit->composed == JO_COMPOSED_DEFERRED)
+		jo_message_defer(batch, run, task->payload, visit->decision);
+	else if (visit->sends)
 		jo_message_enqueue(batch, run, task->payload);
+	if (visit->withheld != NIL)
+		jo_run_keep_withheld(batch, run);
 	if (visit->emits)
 		jo_cause_event(batch, run, visit->step->u.emit.event,
 					   visit->payload != NULL ? visit->payload :
@@ -295,7 +312,8 @@ carry_out(JoBatch *batch, JoTask *task, JoVerdict verdict)
 					visit->ask != NULL ? jo_expression_sql(visit->ask) : NULL);
 		return run->state != JO_ENROLLMENT_MOVING;
 	}
-	if ((visit->emits || visit->enters) && jo_cause_is_spinning(run->member))
+	if ((visit->emits || visit->enters || visit->withheld != NIL) &&
+		jo_cause_is_spinning(run->member))
 	{
 		jo_run_end(batch, run, "spin", true);
 		return true;
@@ -313,7 +331,8 @@ carry_out(JoBatch *batch, JoTask *task, JoVerdict verdict)
 		if (visit->converts)
 			jo_run_convert(batch, run, visit->reason, visit->has_value,
 						   visit->conversion_value, visit->currency);
-		jo_run_end(batch, run, visit->reason, false);
+		jo_run_end(batch, run, visit->reason, visit->withdraws);
+		keep_gate(run->last_log, visit->stopped_by);
 		keep_note(run->last_log, "passed", jo_decision_of_note(&visit->note));
 		return true;
 	}
@@ -352,6 +371,7 @@ advance_resume(JoBatch *batch, JoTask *task)
 		visit->isnull = task->isnull;
 		visit->composed = task->composed;
 		visit->is_handed_over = task->is_handed_over;
+		visit->decision = task->decision;
 		verdict = step_functions[visit->step->verb] (visit);
 		if (verdict == JO_VERDICT_CALL && jo_cause_is_spinning(run->member))
 		{
@@ -402,5 +422,6 @@ jo_advance_task(JoBatch *batch, JoRun *run)
 	task->resume = advance_resume;
 	task->fail = advance_fail;
 	task->composed = run->visit_state.composed;
+	task->decision = run->visit_state.decision;
 	return task;
 }

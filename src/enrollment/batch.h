@@ -170,8 +170,9 @@ typedef struct JoMessage
 	int			ordinal;		/* its place in member->messages */
 	TimestampTz due_at;			/* next attempt; JO_NO_TIME: one is out */
 	bool		is_awaited;
-	const char *state;			/* enqueued, deferred, dead; of kept.c live,
-								 * member, leaving */
+	const char *state;			/* enqueued, deferred, dead; withheld: its run
+								 * is about to try another channel; of kept.c
+								 * live, member, leaving */
 	char	   *error;
 	bool		is_stored;
 	bool		is_changed;
@@ -297,6 +298,7 @@ struct JoBatch
 	List	   *log;			/* of JoLogRow * */
 	List	   *attempts;		/* of JoAttempt * */
 	List	   *withdrawals;	/* of JoWithdrawal * */
+	List	   *decisions;		/* of JoGateRecord *: what gates did not allow */
 	List	   *hints;			/* of JoHint * */
 	List	   *aside;			/* of JoSetAside * */
 	List	   *reached;		/* of char *: customers to be told of an act */
@@ -358,6 +360,7 @@ struct JoTask
 	bool		isnull;
 	JoComposed	composed;
 	bool		is_handed_over; /* as soon as it is enqueued */
+	const JoGateDecision *decision; /* that withheld or deferred the message */
 	Jsonb	   *payload;
 	JoError    *error;			/* not NULL: there is no answer */
 };
@@ -572,18 +575,6 @@ extern void jo_fan_out_try(JoBatch *batch);
 /* schedule_due.c: planned times under the virtual clock */
 extern bool jo_schedule_step(TimestampTz until, bool waits);
 extern TimestampTz jo_schedule_hold(TimestampTz now);
-
-/* message.c */
-extern void jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload);
-extern void jo_message_report(JoBatch *batch, JoMember *member,
-							  const JoEvent *event);
-extern void jo_message_due(JoBatch *batch, JoMember *member,
-						   JoMessage *message);
-extern void jo_message_forget(JoRun *run);
-extern void jo_message_append(JoBatch *batch, JoMember *member, JoRun *run,
-							  JoAttempt *attempt);
-extern void jo_message_resume(JoMember *member, JoMessage *message);
-extern void jo_message_visit_again(JoRun *run);
 
 /* variables.c */
 extern const JoVariables *jo_run_variables(JoBatch *batch, JoRun *run, int uses);

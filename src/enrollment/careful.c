@@ -220,6 +220,7 @@ begin_attempt(Attempt *attempt, JoBatch *batch, const JoMember *origin)
 	attempt->batch.log = NIL;
 	attempt->batch.attempts = NIL;
 	attempt->batch.withdrawals = NIL;
+	attempt->batch.decisions = NIL;
 	attempt->batch.hints = NIL;
 	attempt->batch.aside = NIL;
 	attempt->batch.caused = NIL;

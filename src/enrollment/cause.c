@@ -201,6 +201,27 @@ jo_cause_notice(JoBatch *batch, const JoRun *run, const char *name,
 	cause(batch, run, JO_EVENT_KIND_CAUSED_COMMAND, name, payload, -1);
 }
 
+/*
+ * A gate has withheld a message of the run's (NULL: it has ended): a visit may
+ * have one on each of its channels, one after the other.
+ */
+void
+jo_cause_withheld(JoBatch *batch, JoMember *member, const JoRun *run,
+				  const JoAttempt *attempt, Jsonb *payload)
+{
+	JoEvent    *event = add_event(batch, member, run,
+								  JO_EVENT_KIND_CAUSED_MESSAGE,
+								  "message.withheld", payload, 1);
+	char	   *cause = psprintf("%d %d %s withheld", attempt->visit,
+								 attempt->attempt, attempt->channel);
+	int			length = strlen(cause);
+	char	   *bytes = palloc(sizeof(pg_uuid_t) + length);
+
+	memcpy(bytes, &attempt->enrollment_id, sizeof(pg_uuid_t));
+	memcpy(bytes + sizeof(pg_uuid_t), cause, length);
+	event->identity = identity_of(bytes, sizeof(pg_uuid_t) + length);
+}
+
 /* A simulation reports on a message of the run's: there is no relay. */
 void
 jo_cause_report(JoBatch *batch, const JoRun *run, const char *name,

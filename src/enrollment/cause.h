@@ -15,6 +15,9 @@ extern void jo_cause_command(JoBatch *batch, const JoRun *run,
 							 const char *name, Jsonb *payload);
 extern void jo_cause_notice(JoBatch *batch, const JoRun *run,
 							const char *name, Jsonb *payload);
+extern void jo_cause_withheld(JoBatch *batch, JoMember *member,
+							  const JoRun *run, const JoAttempt *attempt,
+							  Jsonb *payload);
 extern void jo_cause_report(JoBatch *batch, const JoRun *run,
 							const char *name, Jsonb *payload);
 extern JoEvent *jo_cause_entry(JoBatch *batch, JoMember *member,

@@ -4,6 +4,7 @@
  *
  * The address is the channel's own expression, evaluated as the operator who
  * set the channel; the content is the template's, as the author who wrote it.
+ * In between the gates are asked, so that nothing is rendered in vain.
  */
 #include "postgres.h"
 
@@ -12,6 +13,7 @@
 #include "content/content.h"
 #include "core/errors.h"
 #include "enrollment/batch.h"
+#include "enrollment/message.h"
 
 /* One message under way. */
 typedef struct Composition
@@ -245,6 +247,38 @@ keep_addressed(Composition *compositions, int n, JoError **errors)
 	return kept;
 }
 
+/* Ask the gates; drop what they withhold.  Returns what remains. */
+static int
+keep_allowed(JoBatch *batch, Composition *compositions, int n)
+{
+	JoGates    *gates = jo_message_gates_begin(batch);
+	int			kept = n;
+
+	if (jo_gates_are_active(gates))
+	{
+		kept = 0;
+		for (int i = 0; i < n; i++)
+		{
+			JoTask	   *task = compositions[i].task;
+
+			task->decision = jo_run_ask_gates(batch, gates, task->run,
+											  task->channel,
+											  compositions[i].channel,
+											  compositions[i].address);
+			if (task->decision->answer == JO_GATE_WITHHOLD)
+			{
+				task->composed = JO_COMPOSED_WITHHELD;
+				continue;
+			}
+			if (task->decision->answer == JO_GATE_DEFER)
+				task->composed = JO_COMPOSED_DEFERRED;
+			compositions[kept++] = compositions[i];
+		}
+	}
+	jo_gates_end(gates);
+	return kept;
+}
+
 /*
  * Compose the message of each task, leaving task->payload and task->composed.
  * errors[i] is set for the tasks whose message cannot be composed.
@@ -276,6 +310,7 @@ jo_compose(JoBatch *batch, JoTask **tasks, int n, JoError **errors)
 		address_group(batch, compositions + start, end - start, errors);
 	}
 	count = keep_addressed(compositions, count, errors);
+	count = keep_allowed(batch, compositions, count);
 
 	qsort(compositions, count, sizeof(Composition), compare_by_template);
 	for (int start = 0; start < count; start = end)

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "enrollment/dead_letter.h"
+#include "enrollment/message.h"
 #include "enrollment/json.h"
 
 /* May the run still try other channels for the message? */

@@ -19,6 +19,7 @@
 #include "enrollment/batch.h"
 #include "enrollment/json.h"
 #include "enrollment/life.h"
+#include "enrollment/message.h"
 
 /* Does a pause keep the due time of the run from running out? */
 bool

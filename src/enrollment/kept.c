@@ -25,6 +25,7 @@
 #include "core/identity.h"
 #include "enrollment/json.h"
 #include "enrollment/kept.h"
+#include "enrollment/message.h"
 
 static bool
 is_of_kind(const char *channel_name, const char *kind)
@@ -124,6 +125,17 @@ settle(JoMessage *message)
 	message->due_at = JO_NO_TIME;
 	message->is_settled = true;
 	message->is_changed = true;
+}
+
+/* No further attempt of the message will be made: an add that a relay may have
+ * done is taken back at once. */
+void
+jo_kept_withhold(JoBatch *batch, JoMember *member, const JoMessage *message)
+{
+	if (message->attempt.failures > 0 &&
+		jo_kept_is_audience(message->attempt.channel) &&
+		!jo_kept_is_remove(&message->attempt))
+		remove_member(batch, member, message);
 }
 
 /*

@@ -14,6 +14,8 @@ extern bool jo_kept_is_remove(const JoAttempt *attempt);
 extern bool jo_kept_out(JoMember *member, JoMessage *message);
 extern bool jo_kept_expire(JoMessage *message);
 extern bool jo_kept_sent(JoMessage *message);
+extern void jo_kept_withhold(JoBatch *batch, JoMember *member,
+							 const JoMessage *message);
 extern void jo_kept_leave(JoBatch *batch, JoRun *run);
 extern bool jo_kept_report(JoBatch *batch, JoMember *member,
 						   const JoEvent *event, const pg_uuid_t *message_id);

@@ -18,6 +18,7 @@
 #include "enrollment/dead_letter.h"
 #include "enrollment/json.h"
 #include "enrollment/kept.h"
+#include "enrollment/message.h"
 #include "journey/acts.h"
 
 /* The longest back-off that a relay may ask for. */
@@ -78,71 +79,118 @@ default_expiry(const char *name, TimestampTz now)
 }
 
 /*
- * Enqueue what was composed for the run's visit.  The id is the same for all
- * channels and attempts of the visit.
+ * Form the message of the run's visit as its next attempt on one of the step's
+ * channels.  The id is the same for all channels and attempts of the visit; of
+ * a message without a row it has no place yet.
  */
 void
-jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload)
+jo_message_form(const JoRun *run, int channel, Jsonb *payload,
+				JoAttempt *attempt)
 {
 	const JoVisit *visit = &run->visit_state;
 	const JoStep *step = visit->step;
-	JoMember   *member = run->member;
-	JoAttempt	attempt = {0};
-	JoMessage  *message;
+	const JoMessage *message = find_message_of_visit(run);
 
-	message = find_message_of_visit(run);
+	memset(attempt, 0, sizeof(*attempt));
 	if (message != NULL)
-		attempt.message_id = message->attempt.message_id;
+		attempt->message_id = message->attempt.message_id;
+	else
+		jo_message_id(&attempt->message_id, &run->id, run->visit);
+	attempt->enrollment_id = run->id;
+	attempt->channel = step->u.send.channels[channel];
+	attempt->customer_id = run->member->customer_id;
+	attempt->template = step->u.send.template;
+	attempt->step = step->name;
+	attempt->topic = step->u.send.topic;
+	attempt->payload = payload;
+	attempt->event_id = run->event_id;
+	attempt->enqueued_at = run->member->now;
+	attempt->expires_at = JO_NO_TIME;
+	if (message != NULL)
+		attempt->expires_at = message->attempt.expires_at;
+	else if (step->u.send.has_expiry)
+		attempt->expires_at = jo_duration_add(run->member->now,
+											  &step->u.send.expires_after,
+											  visit->timezone);
+	else
+		attempt->expires_at = default_expiry(attempt->channel,
+											 run->member->now);
+	attempt->journey_id = run->journey_id;
+	attempt->version = run->version;
+	attempt->visit = run->visit;
+	attempt->attempt = message != NULL ? message->attempt.attempt + 1 : 1;
+	attempt->priority = step->u.send.priority;
+	attempt->is_awaited = visit->awaits ||
+		jo_kept_is_audience(attempt->channel);
+}
+
+/*
+ * The id of the message of the run's visit.  One that was not enqueued takes a
+ * position of the outbox that no attempt will have.
+ */
+const pg_uuid_t *
+jo_message_id_of_visit(JoBatch *batch, JoRun *run)
+{
+	JoVisit    *visit = &run->visit_state;
+	const JoMessage *message = find_message_of_visit(run);
+
+	if (visit->has_message_id)
+		return &visit->message_id;
+	visit->has_message_id = true;
+	if (message != NULL)
+		visit->message_id = message->attempt.message_id;
 	else
 	{
-		jo_message_id(&attempt.message_id, &run->id, run->visit);
-		jo_message_id_place(&attempt.message_id, batch->lane,
-							jo_outbox_position(step->u.send.priority,
-											   batch->cursor.next_outbox));
+		jo_message_id(&visit->message_id, &run->id, run->visit);
+		jo_message_id_place(&visit->message_id, batch->lane,
+							jo_outbox_position(run->visit_state.step->u.send.priority,
+											   batch->cursor.next_outbox++));
 	}
-	attempt.enrollment_id = run->id;
-	attempt.channel = step->u.send.channels[visit->channel];
-	attempt.customer_id = member->customer_id;
-	attempt.template = step->u.send.template;
-	attempt.step = step->name;
-	attempt.topic = step->u.send.topic;
-	attempt.payload = payload;
-	attempt.event_id = run->event_id;
-	attempt.enqueued_at = member->now;
-	attempt.expires_at = JO_NO_TIME;
-	if (message != NULL)
-		attempt.expires_at = message->attempt.expires_at;
-	else if (step->u.send.has_expiry)
-		attempt.expires_at = jo_duration_add(member->now,
-											 &step->u.send.expires_after,
-											 visit->timezone);
-	else
-		attempt.expires_at = default_expiry(attempt.channel, member->now);
-	attempt.journey_id = run->journey_id;
-	attempt.version = run->version;
-	attempt.visit = run->visit;
-	attempt.attempt = message != NULL ? message->attempt.attempt + 1 : 1;
-	attempt.priority = step->u.send.priority;
-	attempt.is_awaited = visit->awaits || jo_kept_is_audience(attempt.channel);
-	jo_message_append(batch, member, run, &attempt);
-	run->has_messages = true;
-	run->is_changed = true;
+	return &visit->message_id;
+}
 
-	if (!visit->awaits && !jo_kept_channel(attempt.channel))
-		return;
+/* Keep a row of the message of the run's visit, as this attempt of it. */
+JoMessage *
+jo_message_keep(JoRun *run, const JoAttempt *attempt)
+{
+	JoMessage  *message = find_message_of_visit(run);
+
 	if (message == NULL)
 	{
 		message = palloc0(sizeof(JoMessage));
-		message->attempt = attempt;
-		jo_member_add_message(member, message);
+		message->attempt = *attempt;
+		jo_member_add_message(run->member, message);
 	}
-	message->attempt = attempt;
+	message->attempt = *attempt;
 	message->due_at = JO_NO_TIME;
-	message->is_awaited = attempt.is_awaited;
+	message->is_awaited = attempt->is_awaited;
 	message->state = "enqueued";
 	message->error = NULL;
 	message->is_changed = true;
-	(void) jo_kept_out(member, message);
+	run->has_messages = true;
+	run->is_changed = true;
+	return message;
+}
+
+/* Enqueue what was composed for the run's visit. */
+void
+jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload)
+{
+	JoVisit    *visit = &run->visit_state;
+	JoAttempt	attempt;
+
+	jo_message_form(run, visit->channel, payload, &attempt);
+	if (find_message_of_visit(run) == NULL)
+		jo_message_id_place(&attempt.message_id, batch->lane,
+							jo_outbox_position(attempt.priority,
+											   batch->cursor.next_outbox));
+	jo_message_append(batch, run->member, run, &attempt);
+	visit->message_id = attempt.message_id;
+	visit->has_message_id = true;
+	run->has_messages = true;
+	run->is_changed = true;
+	if (visit->awaits || jo_kept_channel(attempt.channel))
+		(void) jo_kept_out(run->member, jo_message_keep(run, &attempt));
 }
 
 /* The run that stands at its send step for this message, or NULL. */
@@ -169,6 +217,24 @@ take_report(JoRun *run, const JoEvent *event)
 	run->advances = 0;
 }
 
+/*
+ * What the run's send step has waited for has come: go on to "next".  "reason"
+ * is for the step log, "detail" for the step's output.
+ */
+static void
+leave_step(JoBatch *batch, JoRun *run, int next, const char *reason,
+		   const char *channel, const char *detail)
+{
+	JoVisit    *visit = &run->visit_state;
+
+	memset(visit, 0, sizeof(JoVisit));
+	visit->step = &run->graph->steps[run->step];
+	visit->next = next;
+	visit->reason = reason;
+	jo_step_send_put(visit, reason, channel, detail);
+	jo_run_leave(batch, run);
+}
+
 static void
 settle_sent(JoBatch *batch, JoMessage *message, const JoEvent *event)
 {
@@ -179,7 +245,8 @@ settle_sent(JoBatch *batch, JoMessage *message, const JoEvent *event)
 	if (run == NULL || run->graph->error != NULL)
 		return;
 	take_report(run, event);
-	jo_run_move(batch, run, run->graph->steps[run->step].next, "sent");
+	leave_step(batch, run, run->graph->steps[run->step].next, "sent",
+			   message->attempt.channel, NULL);
 }
 
 /* Index of the message's channel in the step that sent it. */
@@ -193,20 +260,21 @@ channel_index(const JoStep *step, const char *channel)
 }
 
 /*
- * Let the run's visit go on behind the channel on which its message has failed;
- * when the message has expired, behind all of them.
+ * Let the run's visit go on behind the channel on which its message has failed
+ * or was withheld; when the message has expired, behind all of them.
  */
 static void
-leave_channel(JoRun *run, const JoMessage *message)
+leave_channel(JoRun *run, const JoMessage *message, JoComposed composed)
 {
 	const JoStep *step = &run->graph->steps[run->step];
 	TimestampTz expires_at = message->attempt.expires_at;
 
-	jo_step_send_failed(&run->visit_state,
-						expires_at != JO_NO_TIME &&
-						expires_at <= run->member->now ?
-						step->u.send.nchannels :
-						channel_index(step, message->attempt.channel));
+	jo_step_send_again(&run->visit_state,
+					   expires_at != JO_NO_TIME &&
+					   expires_at <= run->member->now ?
+					   step->u.send.nchannels :
+					   channel_index(step, message->attempt.channel),
+					   composed);
 }
 
 /*
@@ -228,12 +296,74 @@ give_up(JoBatch *batch, JoMessage *message, const JoEvent *event)
 	step = &run->graph->steps[run->step];
 	take_report(run, event);
 	memset(&run->visit_state, 0, sizeof(JoVisit));
-	leave_channel(run, message);
-	if (run->visit_state.index + 1 < step->u.send.nchannels)
+	leave_channel(run, message, JO_COMPOSED_FAILED);
+	if (jo_step_send_goes_on(step, run->visit_state.index, JO_FALLBACK_FAILED))
 		jo_run_set_moving(batch, run);
 	else
-		jo_run_move(batch, run, step->on_failure != JO_NO_STEP ?
-					step->on_failure : step->next, "failed");
+		leave_step(batch, run, step->on_failure != JO_NO_STEP ?
+				   step->on_failure : step->next, "failed",
+				   message->attempt.channel, message->error);
+}
+
+/*
+ * A gate has withheld the message: its run, if it waits, tries the next channel
+ * or goes on; nothing remains of the message.
+ */
+void
+jo_message_withhold(JoBatch *batch, JoMember *member, JoMessage *message,
+					const JoGateDecision *decision, int64 event_id)
+{
+	JoRun	   *run = find_waiting_run(message);
+	const JoStep *step;
+
+	jo_kept_withhold(batch, member, message);
+	message->due_at = JO_NO_TIME;
+	message->state = "withheld";
+	message->error = pstrdup(decision->reason);
+	message->is_changed = true;
+	if (run == NULL || run->graph->error != NULL)
+	{
+		message->is_settled = true;
+		return;
+	}
+	step = &run->graph->steps[run->step];
+	run->event_id = event_id;
+	run->advances = 0;
+	memset(&run->visit_state, 0, sizeof(JoVisit));
+	leave_channel(run, message, JO_COMPOSED_WITHHELD);
+	run->visit_state.decision = decision;
+	if (!decision->ends_run &&
+		jo_step_send_goes_on(step, run->visit_state.index,
+							 jo_step_send_fallback(decision)))
+	{
+		jo_run_set_moving(batch, run);
+		return;
+	}
+	message->is_settled = true;
+	if (decision->ends_run)
+		jo_run_end(batch, run, "capped", true);
+	else
+		leave_step(batch, run, step->u.send.on_withheld != JO_NO_STEP ?
+				   step->u.send.on_withheld : step->next, "withheld",
+				   message->attempt.channel, decision->reason);
+	run->last_log->decision = jo_jsonb_put(run->last_log->decision, "withheld",
+										   jo_decision_of_gate(decision));
+}
+
+/* The run leaves its send step: nothing remains of a message that was withheld
+ * on one channel, and not enqueued on another. */
+void
+jo_message_leave_visit(JoRun *run)
+{
+	ListCell   *cell;
+
+	foreach(cell, run->messages)
+	{
+		JoMessage  *message = lfirst(cell);
+
+		if (!message->is_settled && jo_streq(message->state, "withheld"))
+			message->is_settled = message->is_changed = true;
+	}
 }
 
 /* The visit is to begin anew: not with channels on which it has failed. */
@@ -243,10 +373,12 @@ jo_message_visit_again(JoRun *run)
 	const JoStep *step = &run->graph->steps[run->step];
 	const JoMessage *message = find_message_of_visit(run);
 
-	if (message == NULL || step->verb != JO_SEND ||
-		!jo_streq(message->state, "dead"))
+	if (message == NULL || step->verb != JO_SEND)
 		return;
-	leave_channel(run, message);
+	if (jo_streq(message->state, "dead"))
+		leave_channel(run, message, JO_COMPOSED_FAILED);
+	else if (jo_streq(message->state, "withheld"))
+		leave_channel(run, message, JO_COMPOSED_WITHHELD);
 }
 
 /*
@@ -378,8 +510,9 @@ report_expired(JoBatch *batch, JoMember *member, const JoEvent *event,
 }
 
 /*
- * claim() has given the message back, because its journey is paused: keep it
- * until the journey is resumed, as it may have been before this event.
+ * claim() has given the message back.  If a gate says until when, it is due
+ * then; else its journey is paused: keep it until that is resumed, as it may
+ * have been before this event.
  */
 static void
 report_deferred(JoBatch *batch, JoMember *member, const JoEvent *event,
@@ -399,9 +532,54 @@ report_deferred(JoBatch *batch, JoMember *member, const JoEvent *event,
 		return;
 	}
 	message->state = "deferred";
-	message->error = "paused";
-	message->due_at = JO_NO_TIME;
-	jo_message_resume(member, message);
+	message->error = jo_json_string(event->payload, "error");
+	message->due_at = jo_json_timestamp(event->payload, "until");
+	if (message->due_at == JO_NO_TIME)
+		jo_message_resume(member, message);
+	else
+		jo_due_add_message(member, message);
+}
+
+/*
+ * claim() has withheld the message.  One without a row is over; whatever it is,
+ * its rule may end the run.
+ */
+static void
+report_withheld(JoBatch *batch, JoMember *member, const JoEvent *event,
+				const pg_uuid_t *message_id)
+{
+	Jsonb	   *report = event->payload;
+	JoMessage  *message = jo_member_message(member, message_id);
+	JoGateDecision *decision = palloc0(sizeof(JoGateDecision));
+	pg_uuid_t	enrollment_id;
+	JoRun	   *run = NULL;
+
+	decision->answer = JO_GATE_WITHHOLD;
+	decision->gate = jo_json_string(report, "gate");
+	decision->rule = jo_json_string(report, "rule");
+	decision->reason = jo_json_string(report, "reason");
+	decision->until = JO_NO_TIME;
+	decision->ends_run = jo_json_bool(report, "ends_run");
+	if (decision->gate == NULL || decision->reason == NULL)
+		return;
+	if (message != NULL && jo_json_int(report, "attempt", 0) ==
+		message->attempt.attempt)
+	{
+		if (jo_message_is_withdrawn(batch, message))
+			message->is_settled = message->is_changed = true;
+		else
+			jo_message_withhold(batch, member, message, decision,
+								event->seq);
+	}
+	if (decision->ends_run &&
+		jo_json_uuid(report, "enrollment_id", &enrollment_id))
+		run = jo_member_run(member, &enrollment_id);
+	if (run == NULL || run->state == JO_ENROLLMENT_ENDED)
+		return;
+	run->event_id = event->seq;
+	jo_run_end(batch, run, "capped", true);
+	run->last_log->decision = jo_jsonb_put(NULL, "withheld",
+										   jo_decision_of_gate(decision));
 }
 
 /*
@@ -426,8 +604,8 @@ jo_message_resume(JoMember *member, JoMessage *message)
 }
 
 /*
- * Apply message.sent, .failed, .deferred and .expired; other reports only
- * steer journeys.
+ * Apply message.sent, .failed, .deferred, .withheld and .expired; other reports
+ * only steer journeys.
  */
 void
 jo_message_report(JoBatch *batch, JoMember *member, const JoEvent *event)
@@ -445,6 +623,8 @@ jo_message_report(JoBatch *batch, JoMember *member, const JoEvent *event)
 		report_failed(batch, member, event, &message_id);
 	else if (jo_streq(event->name, "message.deferred"))
 		report_deferred(batch, member, event, &message_id);
+	else if (jo_streq(event->name, "message.withheld"))
+		report_withheld(batch, member, event, &message_id);
 	else if (jo_streq(event->name, "message.expired"))
 		report_expired(batch, member, event, &message_id);
 	else if (jo_streq(event->name, "message.sent"))
@@ -455,11 +635,12 @@ jo_message_report(JoBatch *batch, JoMember *member, const JoEvent *event)
 	}
 }
 
-/* Enqueue the next attempt of a message that is due. */
+/* Enqueue the next attempt of a message that is due, if the gates allow it. */
 void
 jo_message_due(JoBatch *batch, JoMember *member, JoMessage *message)
 {
-	if (jo_kept_expire(message))
+	if (jo_kept_expire(message) ||
+		jo_message_is_stopped(batch, member, message))
 		return;
 	message->due_at = JO_NO_TIME;
 	message->state = "enqueued";

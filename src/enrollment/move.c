@@ -10,6 +10,7 @@
 
 #include "enrollment/batch.h"
 #include "enrollment/kept.h"
+#include "enrollment/message.h"
 
 /* The run is to be advanced in this round. */
 void
@@ -118,6 +119,7 @@ jo_run_move(JoBatch *batch, JoRun *run, int next, const char *reason)
 	row->from_step = run->step_name;
 	row->reason = reason;
 	jo_digest_drop(batch, run);
+	jo_message_leave_visit(run);
 	arrive(run, next);
 	row->to_step = run->step_name;
 	row->visit = run->visit;
@@ -213,6 +215,7 @@ jo_run_end(JoBatch *batch, JoRun *run, const char *reason, bool withdraws)
 	JoLogRow   *row = jo_log(batch, run, "ended");
 
 	jo_digest_drop(batch, run);
+	jo_message_leave_visit(run);
 	row->from_step = run->step_name;
 	row->entered_at = run->entered_at;
 	row->reason = reason;

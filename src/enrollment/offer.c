@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 
 #include "enrollment/kept.h"
+#include "enrollment/message.h"
 #include "enrollment/offer.h"
 
 /* What the next answer is. */

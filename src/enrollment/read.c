@@ -18,6 +18,7 @@
 #include "core/live.h"
 #include "enrollment/careful.h"
 #include "enrollment/life.h"
+#include "enrollment/message.h"
 #include "enrollment/read.h"
 #include "enrollment/rows.h"
 #include "enrollment/timer.h"

@@ -23,6 +23,7 @@
 #include "enrollment/cause.h"
 #include "enrollment/json.h"
 #include "enrollment/life.h"
+#include "enrollment/message.h"
 
 /* Instants of timers of one customer before the batch is cut. */
 #define ROUNDS_PER_BATCH 200

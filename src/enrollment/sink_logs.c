@@ -76,6 +76,20 @@ write_withdrawals(JoBatch *batch)
 	jo_withdrawal_append(batch->lane, withdrawals, n);
 }
 
+static void
+write_decisions(JoBatch *batch)
+{
+	int			n = list_length(batch->decisions);
+	JoGateRecord *records;
+
+	if (n == 0)
+		return;
+	records = palloc(n * sizeof(JoGateRecord));
+	for (int i = 0; i < n; i++)
+		records[i] = *(JoGateRecord *) list_nth(batch->decisions, i);
+	jo_gate_record_append(records, n);
+}
+
 /* What the runs of the batch have caused, and it has applied. */
 static void
 write_caused(JoBatch *batch)
@@ -138,6 +152,7 @@ jo_sink_append_logs(JoBatch *batch)
 	write_log(batch);
 	write_attempts(batch);
 	write_withdrawals(batch);
+	write_decisions(batch);
 	write_caused(batch);
 	write_outcomes(batch);
 	write_askings(batch);

@@ -17,6 +17,7 @@
 
 #include "enrollment/cause.h"
 #include "enrollment/json.h"
+#include "enrollment/message.h"
 #include "enrollment/simulation.h"
 #include "journey/pretend.h"
 
@@ -202,6 +203,38 @@ ensure_memory(const JoBatch *batch)
 				 errhint("Simulate fewer customers or a shorter time.")));
 }
 
+/* What the gates have withheld or deferred is shown as the step log would show
+ * it, under the gate's answer. */
+static void
+show_withheld(JoBatch *batch)
+{
+	ListCell   *cell;
+
+	foreach(cell, batch->decisions)
+	{
+		const JoGateRecord *record = lfirst(cell);
+		JoLogRow   *row = palloc0(sizeof(JoLogRow));
+
+		row->customer_id = record->customer_id;
+		row->enrollment_id = record->enrollment_id;
+		row->journey_id = record->journey_id;
+		row->version = record->version;
+		row->visit = record->visit;
+		row->clock = record->decided_at;
+		row->arrived_at = JO_NO_TIME;
+		row->entered_at = JO_NO_TIME;
+		row->due_at = record->decision.until;
+		row->outcome = record->decision.answer == JO_GATE_DEFER ?
+			"deferred" : "withheld";
+		row->from_step = record->step;
+		row->reason = record->decision.reason;
+		row->decision = jo_decision_of_gate(&record->decision);
+		batch->log = lappend(batch->log, row);
+	}
+	list_free_deep(batch->decisions);
+	batch->decisions = NIL;
+}
+
 /*
  * Hand out what the round has logged.  A refusal may be by a journey that is
  * not simulated, of which a command in the log spoke: it is passed over.
@@ -211,6 +244,7 @@ end_round(JoBatch *batch)
 {
 	ListCell   *cell;
 
+	show_withheld(batch);
 	foreach(cell, batch->log)
 	{
 		JoLogRow   *row = lfirst(cell);

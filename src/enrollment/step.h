@@ -18,6 +18,8 @@
 
 #include "core/clock.h"
 #include "journey/journey.h"
+#include "outbox/outbox.h"
+#include "permission/permission.h"
 
 /* The states of an enrollment; jo_enrollment_state_name() has the words. */
 typedef enum JoEnrollmentState
@@ -47,9 +49,19 @@ typedef enum JoVerdict
 typedef enum JoComposed
 {
 	JO_COMPOSED,
+	JO_COMPOSED_DEFERRED,		/* and not before visit->decision->until */
+	JO_COMPOSED_WITHHELD,		/* by visit->decision, at once or at the claim */
+	JO_COMPOSED_FAILED,			/* it had been, and has failed for good */
 	JO_COMPOSED_NO_ADDRESS,		/* the channel's address is NULL or empty */
 	JO_COMPOSED_TOO_LARGE		/* more than the channel's size_limit */
 } JoComposed;
+
+/* What a gate has withheld in a visit. */
+typedef struct JoWithheld
+{
+	JoAttempt	attempt;
+	const JoGateDecision *decision;
+} JoWithheld;
 
 /* A value to put into the context. */
 typedef struct JoOutput
@@ -101,6 +113,7 @@ typedef struct JoVisit
 	bool		isnull;
 	JoComposed	composed;
 	bool		is_handed_over; /* nobody will acknowledge the message */
+	const JoGateDecision *decision; /* of a message withheld or deferred */
 
 	/* the request */
 	JoExpression *ask;
@@ -114,6 +127,11 @@ typedef struct JoVisit
 	const char *arm;			/* of a split */
 	bool		sends;			/* enqueue what was composed for "channel" */
 	bool		awaits;			/* and stay until it settles */
+	List	   *withheld;		/* of JoWithheld *, in this visit (given) */
+	const JoGateDecision *stopped_by;	/* goes to the step log */
+	bool		withdraws;		/* of JO_VERDICT_END: what is not claimed yet */
+	bool		has_message_id;
+	pg_uuid_t	message_id;		/* of the visit's message */
 	bool		emits;			/* the step's event, with "payload" */
 	bool		enters;			/* the step's journey, with "payload" as
 								 * context, and "key" */
@@ -181,9 +199,20 @@ extern JoVerdict jo_step_digest_due(JoVisit *visit);
 /* An event has ended a wait: take branch "index". */
 extern JoVerdict jo_step_wait_take(JoVisit *visit, int index);
 
-/* The message that a send step waited for has failed on its channel: set the
- * visit up so that jo_step_send() tries the next one. */
-extern void jo_step_send_failed(JoVisit *visit, int channel);
+/* The message that a send step waited for has failed on its channel, or was
+ * withheld: set the visit up so that jo_step_send() tries the next one. */
+extern void jo_step_send_again(JoVisit *visit, int channel,
+							   JoComposed composed);
+
+/* Is there a channel behind this one, to be tried for that reason? */
+extern bool jo_step_send_goes_on(const JoStep *step, int channel, int reason);
+
+/* JO_FALLBACK_*: what a withheld message means to fallback_on; 0: nothing. */
+extern int	jo_step_send_fallback(const JoGateDecision *decision);
+
+/* Put the step's output, if it declares one; "detail" may be NULL. */
+extern void jo_step_send_put(JoVisit *visit, const char *status,
+							 const char *channel, const char *detail);
 
 /* The step cannot go on: 22023 with this message. */
 static inline JoVerdict

@@ -131,6 +131,12 @@ jo_holdout_end(void)
 }
 
 bool
+jo_global_holdout_is_set(void)
+{
+	return nsettings > 0 && settings[nsettings - 1].buckets > 0;
+}
+
+bool
 jo_in_global_holdout(const char *customer_id, int64 seq)
 {
 	for (int i = nsettings - 1; i >= 0; i--)

@@ -9,6 +9,9 @@
 extern void jo_holdout_begin(void);
 extern void jo_holdout_end(void);
 
+/* Is somebody in it, as it is now? */
+extern bool jo_global_holdout_is_set(void);
+
 /* Is the customer held out of what an event with this ticket starts? */
 extern bool jo_in_global_holdout(const char *customer_id, int64 seq);
 

@@ -305,7 +305,8 @@ jo_act_missed(const JoAct *act, const JoEvent *event)
 		event->kind == JO_EVENT_KIND_CAUSED_COMMAND)
 		return false;
 	/* no lane moved while it gathered, so a run has caused it since */
-	if (event->kind == JO_EVENT_KIND_CAUSED_EVENT)
+	if (event->kind == JO_EVENT_KIND_CAUSED_EVENT ||
+		event->kind == JO_EVENT_KIND_CAUSED_MESSAGE)
 		return true;
 	return !FullTransactionIdEquals(event->xid, act->xid) &&
 		!jo_snapshot_is_finished(&act->seen, event->xid);

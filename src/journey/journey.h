@@ -96,6 +96,12 @@ typedef struct JoAssignment
 	JoExpression *value;		/* JO_ANY_AS_JSONB */
 } JoAssignment;
 
+/* Why a send step moves on to its next channel. */
+#define JO_FALLBACK_NO_ADDRESS	1
+#define JO_FALLBACK_NO_CONSENT	2
+#define JO_FALLBACK_FAILED		4
+#define JO_FALLBACK_UNREAD		8
+
 typedef struct JoStep
 {
 	char	   *name;
@@ -114,8 +120,11 @@ typedef struct JoStep
 			char	   *template;
 			char	   *topic;	/* or NULL */
 			int			priority;	/* 0 .. 9, default 5 */
-			bool		awaits_outcome; /* on_failure, or more than one
-										 * channel */
+			bool		awaits_outcome; /* on_failure, on_withheld, or more
+										 * than one channel */
+			int			fallback_on;	/* JO_FALLBACK_* */
+			int			on_withheld;	/* JO_NO_STEP: not declared */
+			char	   *into;	/* NULL: the step has no output */
 			bool		has_expiry;
 			JoDuration	expires_after;
 		}			send;

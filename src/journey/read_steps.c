@@ -28,6 +28,12 @@ read_send(JoReader *reader, JoStep *step, JsonbValue *source,
 
 	jo_read_target(reader, step->position, source, "next", path, NULL, true,
 				   &step->next);
+	step->u.send.on_withheld = JO_NO_STEP;
+	jo_read_target(reader, step->position, source, "on_withheld", path,
+				   "withheld", true, &step->u.send.on_withheld);
+	step->u.send.fallback_on = JO_FALLBACK_NO_ADDRESS |
+		JO_FALLBACK_NO_CONSENT | JO_FALLBACK_FAILED;
+	step->u.send.into = jo_read_string(source, "into");
 	if (!jo_read_object(source, "send", path, &send, &send_path))
 		return;
 
@@ -60,7 +66,7 @@ read_send(JoReader *reader, JoStep *step, JsonbValue *source,
 						&template_path)->topic = step->u.send.topic;
 	}
 	step->u.send.awaits_outcome = step->on_failure != JO_NO_STEP ||
-		step->u.send.nchannels > 1;
+		step->u.send.on_withheld != JO_NO_STEP || step->u.send.nchannels > 1;
 }
 
 static void

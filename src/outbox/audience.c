@@ -32,5 +32,5 @@ jo_claiming_decide(JoClaiming *claiming, JoGate *gate, TupleTableSlot *slot)
 	claiming->is_remove = claiming->is_audience && is_remove(slot);
 	if (claiming->is_remove)
 		return JO_GATE_PASSED;
-	return jo_gate_check(gate, slot);
+	return jo_claiming_judge(claiming, gate, slot);
 }

@@ -377,6 +377,17 @@ get_entry(const char *name)
 	return entry;
 }
 
+char *
+jo_channel_kind_of(const char *name)
+{
+	char	   *kind;
+
+	jo_channel_cache_begin();
+	kind = pstrdup(get_entry(name)->channel.kind);
+	jo_channel_cache_end();
+	return kind;
+}
+
 void
 jo_channel_ensure_exists(const char *name)
 {

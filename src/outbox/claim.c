@@ -50,9 +50,9 @@ PG_FUNCTION_INFO_V1(journey_orch_claim);
 #define RECHECK_MS		2		/* between looks at a lane that is behind */
 
 /* Most messages that one claim passes over (withdrawn, expired), and that it
- * gives back to their lanes, each by an event. */
+ * tells their lanes of, each by an event (withheld, deferred). */
 #define MAX_PASSED_OVER 1000000
-#define MAX_DEFERRED	10000
+#define MAX_TOLD		10000
 
 void
 jo_claiming_add_id(JoIdList *list, const pg_uuid_t *id)
@@ -149,6 +149,8 @@ jo_claiming_hold(JoClaiming *claiming, TupleTableSlot *slot, int tries)
 				   DatumGetInt16(slot->tts_values[OUTBOX_LANE]),
 				   jo_slot_int64(slot, OUTBOX_POSITION), tries);
 	jo_flush_note(&claiming->flush, slot);
+	if (jo_gates_are_active(claiming->gates) && !claiming->is_remove)
+		jo_gates_count(claiming->gates, &claiming->question);
 	jo_claiming_return(claiming, slot);
 }
 
@@ -163,10 +165,24 @@ jo_claiming_pass_over(JoClaiming *claiming, TupleTableSlot *slot, JoGateVerdict 
 							 NULL);
 		return;
 	}
+	if (verdict == JO_GATE_WITHHELD)
+	{
+		jo_claiming_add_id(&claiming->withheld, jo_slot_uuid(slot, OUTBOX_ID));
+		jo_claiming_record(claiming, slot);
+		jo_withheld_event(jo_claiming_add_event(claiming), slot,
+						  &claiming->decision);
+		return;
+	}
 	if (verdict == JO_GATE_DEFERRED)
 	{
 		JoFailure	reason = {.error = "paused"};
 
+		if (claiming->decision.gate != NULL)
+		{
+			reason.error = claiming->decision.reason;
+			reason.decision = &claiming->decision;
+			jo_claiming_record(claiming, slot);
+		}
 		jo_claiming_add_id(&claiming->deferred, jo_slot_uuid(slot, OUTBOX_ID));
 		jo_message_event(jo_claiming_add_event(claiming), "deferred", slot,
 						 &reason);
@@ -204,7 +220,8 @@ take_from_lane(JoClaiming *claiming, JoQueue queue, int lane)
 			jo_claiming_pass_over(claiming, slot, verdict);
 		if (claiming->held.count >= claiming->max_messages ||
 			claiming->withdrawn.count + claiming->expired.count >=
-			MAX_PASSED_OVER || claiming->deferred.count >= MAX_DEFERRED)
+			MAX_PASSED_OVER ||
+			claiming->deferred.count + claiming->withheld.count >= MAX_TOLD)
 			break;
 		slot = jo_outbox_scan_next(scan);
 	}
@@ -303,9 +320,12 @@ gather_when_fresh(JoClaiming *claiming)
 							   claiming->snapshot) != NULL)
 			return;
 		jo_paused_begin(claiming->snapshot);
+		claiming->gates = jo_gates_begin(JO_GATE_AT_CLAIM, claiming->clock,
+										 claiming->snapshot);
 		jo_queues_begin(claiming->snapshot);
 		gather(claiming);
 		jo_queues_end();
+		jo_gates_end(claiming->gates);
 		jo_paused_end();
 		if (claiming->held.count > 0 || !claiming->left_out ||
 			jo_claim_freshness <= 0 || GetCurrentTimestamp() >= deadline)
@@ -354,7 +374,8 @@ write_claim(JoClaiming *claiming, Interval *lease)
 
 	write_losses(claiming);
 	if (claiming->held.count > 0 || claiming->withdrawn.count > 0 ||
-		claiming->expired.count > 0 || claiming->deferred.count > 0)
+		claiming->expired.count > 0 || claiming->withheld.count > 0 ||
+		claiming->deferred.count > 0)
 	{
 		if (claim->claim_id == 0)
 			claim->claim_id = jo_claim_id_next(&claiming->flush);
@@ -380,10 +401,15 @@ write_claim(JoClaiming *claiming, Interval *lease)
 		jo_claim_outcome_append(claim->claim_id, "expired",
 								claiming->expired.ids,
 								claiming->expired.count, JO_NO_TIME, NULL);
+	if (claiming->withheld.count > 0)
+		jo_claim_outcome_append(claim->claim_id, "withheld",
+								claiming->withheld.ids,
+								claiming->withheld.count, JO_NO_TIME, NULL);
 	if (claiming->deferred.count > 0)
 		jo_claim_outcome_append(claim->claim_id, "deferred",
 								claiming->deferred.ids,
 								claiming->deferred.count, JO_NO_TIME, NULL);
+	jo_claiming_write_records(claiming);
 	if (claiming->nevents > 0)
 		jo_event_append(claiming->events, claiming->nevents);
 }
@@ -451,6 +477,12 @@ journey_orch_claim(PG_FUNCTION_ARGS)
 	claiming.row_context = AllocSetContextCreate(CurrentMemoryContext,
 												 "journey_orch.claim row",
 												 ALLOCSET_DEFAULT_SIZES);
+
+	claiming.channel_kind = jo_channel_kind_of(claiming.claim.channel);
+	claiming.question_context =
+		AllocSetContextCreate(CurrentMemoryContext,
+							  "journey_orch.claim question",
+							  ALLOCSET_SMALL_SIZES);
 
 	jo_journey_names_begin();
 	jo_lock(JO_LOCK_CHANNEL, jo_lock_key(claiming.claim.channel));

@@ -39,6 +39,7 @@ typedef struct JoClaiming
 	JoIdList	awaited;
 	JoIdList	withdrawn;
 	JoIdList	expired;
+	JoIdList	withheld;
 	JoIdList	deferred;
 	int16	   *attempts;		/* of held; room is held.room */
 	bool		has_retry;		/* one of them is not 1 */
@@ -47,6 +48,14 @@ typedef struct JoClaiming
 	int			nevents;
 	int			events_room;
 	JoPendingCustomers *pending[JO_LANES];	/* NULL: not looked at */
+	char	   *channel_kind;
+	JoGates    *gates;			/* of the snapshot, while gathering */
+	JoGateQuestion question;	/* about the attempt judged last ... */
+	JoGateDecision decision;	/* ... and the answer; "gate" NULL: no gate's */
+	MemoryContext question_context;
+	JoGateRecord *records;		/* what did not allow */
+	int			nrecords;
+	int			records_room;
 	bool		left_out;		/* a message waits for a pending event */
 	bool		is_full;		/* no more suspects this time */
 	JoFlush		flush;
@@ -66,6 +75,18 @@ extern bool jo_claiming_is_fresh(JoClaiming *claiming, TupleTableSlot *slot);
 /* Hand the attempt out; "tries" leases of it ran out before. */
 extern void jo_claiming_hold(JoClaiming *claiming, TupleTableSlot *slot,
 							 int tries);
+
+/* ---- claim_gate.c ---- */
+
+/* What becomes of the attempt if it is handed out now. */
+extern JoGateVerdict jo_claiming_judge(JoClaiming *claiming, JoGate *gate,
+									   TupleTableSlot *slot);
+
+/* Keep the decision on the attempt judged last. */
+extern void jo_claiming_record(JoClaiming *claiming, TupleTableSlot *slot);
+extern void jo_claiming_write_records(JoClaiming *claiming);
+
+/* ---- claim.c ---- */
 
 /* Pass over a message that a gate stopped; its run may wait for it. */
 extern void jo_claiming_pass_over(JoClaiming *claiming, TupleTableSlot *slot,

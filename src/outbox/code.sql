@@ -411,6 +411,7 @@ SELECT s.message_id, j.name AS journey, s.version, s.step, s.enrollment_id, s.cu
        CASE WHEN s.stopped IS NOT NULL THEN s.stopped
             WHEN s.outcome = 'acked' THEN 'sent'
             WHEN s.outcome = 'dead' OR s.live_state = 'dead' THEN 'dead'
+            WHEN s.is_withheld THEN 'withheld'
             WHEN s.live_state = 'deferred' AND s.expires_at <= journey_orch.clock() THEN 'expired'
             WHEN s.live_state = 'deferred' THEN 'deferred'
             WHEN s.outcome = 'failed' THEN 'failed'
@@ -424,26 +425,33 @@ SELECT s.message_id, j.name AS journey, s.version, s.step, s.enrollment_id, s.cu
        CASE WHEN s.outcome = 'acked' THEN s.outcome_at END AS sent_at,
        CASE WHEN s.outcome IN ('failed', 'dead') THEN s.outcome_at END AS failed_at,
        COALESCE(s.live_error, s.error) AS error,
-       s.topic, s.visit, s.event_id, s.expires_at
-  FROM (SELECT COALESCE(o.id, m.message_id) AS message_id,
-               COALESCE(o.journey_id, m.journey_id) AS journey_id,
-               COALESCE(o.version, m.version) AS version,
-               COALESCE(o.step, m.step) AS step,
-               COALESCE(o.enrollment_id, m.enrollment_id) AS enrollment_id,
-               COALESCE(o.aggregateid, m.customer_id) AS customer_id,
-               COALESCE(o.aggregatetype, m.channel) AS channel,
-               COALESCE(o.type, m.template) AS template,
-               COALESCE(o.arm, m.arm) AS arm,
-               COALESCE(o.attempt, m.attempt) AS attempt,
+       s.topic, s.visit, s.event_id, s.expires_at,
+       CASE WHEN s.is_withheld OR s.live_error = s.reason THEN s.gate END AS gate,
+       CASE WHEN s.is_withheld OR s.live_error = s.reason THEN s.rule END AS rule,
+       CASE WHEN s.is_withheld OR s.live_error = s.reason THEN s.reason END AS reason
+  FROM (SELECT COALESCE(o.id, m.message_id, d.message_id) AS message_id,
+               COALESCE(o.journey_id, m.journey_id, d.journey_id) AS journey_id,
+               COALESCE(o.version, m.version, d.version) AS version,
+               COALESCE(o.step, m.step, d.step) AS step,
+               COALESCE(o.enrollment_id, m.enrollment_id, d.enrollment_id) AS enrollment_id,
+               COALESCE(o.aggregateid, m.customer_id, d.customer_id) AS customer_id,
+               COALESCE(o.aggregatetype, m.channel, d.channel) AS channel,
+               COALESCE(o.type, m.template, d.template) AS template,
+               COALESCE(o.arm, m.arm, d.arm) AS arm,
+               COALESCE(o.attempt, m.attempt, 0) AS attempt,
                COALESCE(o.enqueued_at, m.enqueued_at) AS enqueued_at,
-               COALESCE(o.topic, m.topic) AS topic,
-               COALESCE(o.visit, m.visit) AS visit,
+               COALESCE(o.topic, m.topic, d.topic) AS topic,
+               COALESCE(o.visit, m.visit, d.visit) AS visit,
                COALESCE(o.event_id, m.event_id) AS event_id,
                COALESCE(o.expires_at, m.expires_at) AS expires_at,
                m.state AS live_state,
                m.error AS live_error,
                h.claim_id, h.claimed_at, h.lease_until, h.outcome, h.outcome_at, h.error,
                stopped.outcome AS stopped,
+               d.gate, d.rule, d.reason,
+               COALESCE(d.answer = 'withhold'
+                 AND (d.attempt > COALESCE(o.attempt, 0)
+                      OR d.stage = 'claim' AND d.attempt = o.attempt), false) AS is_withheld,
                COALESCE(w.before_position > o.position & 70368744177663, false) AS is_withdrawn
           FROM (SELECT DISTINCT ON (a.id) a.id, a.aggregatetype, a.aggregateid, a.type,
                        a.position, a.enrollment_id, a.event_id, a.enqueued_at, a.expires_at,
@@ -451,6 +459,12 @@ SELECT s.message_id, j.name AS journey, s.version, s.step, s.enrollment_id, s.cu
                   FROM journey_orch.outbox a
                  ORDER BY a.id, a.attempt DESC) o
           FULL JOIN journey_orch.message m ON m.message_id = o.id
+          FULL JOIN (SELECT DISTINCT ON (x.message_id) x.message_id, x.enrollment_id, x.customer_id,
+                            x.journey_id, x.version, x.step, x.visit, x.channel, x.template, x.topic,
+                            x.arm, x.attempt, x.stage, x.answer, x.gate, x.rule, x.reason
+                       FROM journey_orch.gate_decision x
+                      ORDER BY x.message_id, x.decided_at DESC, x.attempt DESC, x.recorded_at DESC) d
+            ON d.message_id = COALESCE(o.id, m.message_id)
           LEFT JOIN journey_orch._message_claim h
             ON h.message_id = o.id AND h.attempt = o.attempt
           LEFT JOIN (SELECT i.message_id, x.outcome
@@ -475,8 +489,8 @@ COMMENT ON COLUMN journey_orch.message_status.customer_id IS 'Whom it is for.';
 COMMENT ON COLUMN journey_orch.message_status.channel IS 'Channel of the newest attempt.';
 COMMENT ON COLUMN journey_orch.message_status.template IS 'Template that was rendered.';
 COMMENT ON COLUMN journey_orch.message_status.arm IS 'Arm of the experiment the run was in, if any.';
-COMMENT ON COLUMN journey_orch.message_status.state IS 'enqueued, deferred, claimed, sent, failed, withdrawn, expired or dead.';
-COMMENT ON COLUMN journey_orch.message_status.attempt IS 'Number of the newest attempt, from 1.';
+COMMENT ON COLUMN journey_orch.message_status.state IS 'enqueued, deferred, claimed, sent, failed, withdrawn, withheld, expired or dead.';
+COMMENT ON COLUMN journey_orch.message_status.attempt IS 'Number of the newest attempt, from 1; 0: none was made.';
 COMMENT ON COLUMN journey_orch.message_status.enqueued_at IS 'When the newest attempt was enqueued (engine clock).';
 COMMENT ON COLUMN journey_orch.message_status.claimed_at IS 'When the newest attempt was last handed out (engine clock).';
 COMMENT ON COLUMN journey_orch.message_status.sent_at IS 'When it was acknowledged (engine clock).';
@@ -486,6 +500,53 @@ COMMENT ON COLUMN journey_orch.message_status.topic IS 'Topic it is about, if th
 COMMENT ON COLUMN journey_orch.message_status.visit IS 'Ordinal of the step visit in its run.';
 COMMENT ON COLUMN journey_orch.message_status.event_id IS 'The event that caused it, if one did.';
 COMMENT ON COLUMN journey_orch.message_status.expires_at IS 'When it is not worth sending any more (engine clock); NULL: never.';
+COMMENT ON COLUMN journey_orch.message_status.gate IS 'The gate that withheld it, or deferred it last.';
+COMMENT ON COLUMN journey_orch.message_status.rule IS 'Name of the rule by which it did, where the gate has rules.';
+COMMENT ON COLUMN journey_orch.message_status.reason IS 'Why, in one word: docs/gates.md has the list.';
+
+/* A message whose time was over at the claim needs no row of gate_decision: its
+   own row says when that was. */
+CREATE OR REPLACE VIEW journey_orch.withheld_message AS
+SELECT d.message_id, j.name AS journey, d.version, d.step, d.enrollment_id, d.customer_id,
+       d.channel, d.template, d.arm, d.gate, d.rule, d.reason, d.evidence, d.decided_at,
+       d.stage, d.attempt, d.topic, d.visit
+  FROM journey_orch.gate_decision d
+  LEFT JOIN journey_orch.journey j ON j.journey_id = d.journey_id
+ WHERE d.answer = 'withhold'
+UNION ALL
+SELECT o.id, j.name, o.version, o.step, o.enrollment_id, o.aggregateid,
+       o.aggregatetype, o.type, o.arm, 'expiry', NULL, 'expired',
+       pg_catalog.jsonb_build_object('expires_at', o.expires_at), x.at,
+       'claim', o.attempt, o.topic, o.visit
+  FROM (SELECT c.at, i.message_id
+          FROM journey_orch.claim_outcome c
+         CROSS JOIN LATERAL pg_catalog.unnest(c.message_ids) AS i (message_id)
+         WHERE c.outcome = 'expired') x
+  JOIN (SELECT DISTINCT ON (a.id) a.* FROM journey_orch.outbox a ORDER BY a.id, a.attempt DESC) o
+    ON o.id = x.message_id
+  LEFT JOIN journey_orch.journey j ON j.journey_id = o.journey_id;
+REVOKE ALL ON journey_orch.withheld_message FROM PUBLIC;
+GRANT SELECT ON journey_orch.withheld_message TO journey_orch_analyst, journey_orch_operator;
+COMMENT ON VIEW journey_orch.withheld_message IS
+  'One row a message and channel that a gate did not let through, with what the gate saw then.';
+COMMENT ON COLUMN journey_orch.withheld_message.message_id IS 'Id of the message.';
+COMMENT ON COLUMN journey_orch.withheld_message.journey IS 'Name of the journey that meant to send it.';
+COMMENT ON COLUMN journey_orch.withheld_message.version IS 'Version of the journey.';
+COMMENT ON COLUMN journey_orch.withheld_message.step IS 'The send step.';
+COMMENT ON COLUMN journey_orch.withheld_message.enrollment_id IS 'The run that meant to send it.';
+COMMENT ON COLUMN journey_orch.withheld_message.customer_id IS 'Whom it was for.';
+COMMENT ON COLUMN journey_orch.withheld_message.channel IS 'Channel on which it was withheld.';
+COMMENT ON COLUMN journey_orch.withheld_message.template IS 'Template that was, or would have been, rendered.';
+COMMENT ON COLUMN journey_orch.withheld_message.arm IS 'Arm of the experiment the run was in, if any.';
+COMMENT ON COLUMN journey_orch.withheld_message.gate IS 'The gate that decided.';
+COMMENT ON COLUMN journey_orch.withheld_message.rule IS 'Name of the rule by which it did, where the gate has rules.';
+COMMENT ON COLUMN journey_orch.withheld_message.reason IS 'Why, in one word: docs/gates.md has the list.';
+COMMENT ON COLUMN journey_orch.withheld_message.evidence IS 'What the gate saw.';
+COMMENT ON COLUMN journey_orch.withheld_message.decided_at IS 'When it was decided (engine clock).';
+COMMENT ON COLUMN journey_orch.withheld_message.stage IS 'enqueue: before it reached the outbox; claim: when a relay asked for it.';
+COMMENT ON COLUMN journey_orch.withheld_message.attempt IS 'The attempt that was offered, or at the enqueue the one that was to be.';
+COMMENT ON COLUMN journey_orch.withheld_message.topic IS 'Topic it was about, if the step names one.';
+COMMENT ON COLUMN journey_orch.withheld_message.visit IS 'Ordinal of the step visit in its run.';
 
 CREATE OR REPLACE VIEW journey_orch.dead_letter AS
 SELECT m.message_id, j.name AS journey, m.version, m.step, m.enrollment_id, m.customer_id,

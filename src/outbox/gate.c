@@ -1,13 +1,12 @@
 /*
  * outbox/gate.c
- *	  The one place where a message is looked at before it is handed out.
+ *	  What its journey says of a message before it is handed out.
  *
- * A gate answers for one attempt at the moment of the claim, with the claim's
- * snapshot.  The message may have been withdrawn (its run ended by a goal or
- * exit rule after it was enqueued), it may have expired, or its journey may be
- * paused: then it goes back to its lane, which offers it again when the journey
- * is resumed.
- * Consent, suppression, caps and windows are further gates of this file.
+ * The message may have been withdrawn (its run ended by a goal or exit rule
+ * after it was enqueued), it may have expired, or its journey may be paused:
+ * then it goes back to its lane, which offers it again when the journey is
+ * resumed.  All of it as the claim's snapshot sees it.  What rules about people
+ * say comes after (claim_gate.c).
  */
 #include "postgres.h"
 

@@ -15,6 +15,7 @@
 #include "capture/capture.h"
 #include "core/lane.h"
 #include "outbox/outbox.h"
+#include "permission/permission.h"
 
 /* Columns of table outbox, in order. */
 enum
@@ -64,6 +65,10 @@ extern double jo_channel_rate(Datum rate);
 
 /* Of the channel; 0: no limit, or no such channel. */
 extern double jo_channel_rate_of(const char *name);
+
+/* push, inbox, audience or task; in CurrentMemoryContext.  Raises 42704 without
+ * the channel. */
+extern char *jo_channel_kind_of(const char *name);
 
 /* Raise 42704 unless there is such a channel. */
 extern void jo_channel_ensure_exists(const char *name);
@@ -178,7 +183,9 @@ typedef enum JoGateVerdict
 	JO_GATE_PASSED,
 	JO_GATE_WITHDRAWN,
 	JO_GATE_EXPIRED,
-	JO_GATE_DEFERRED			/* back to its lane, until the journey resumes */
+	JO_GATE_WITHHELD,
+	JO_GATE_DEFERRED			/* back to its lane: until the journey
+								 * resumes, or the instant that a gate says */
 } JoGateVerdict;
 
 /* What the gates of one lane need. */
@@ -295,10 +302,11 @@ extern void jo_held_scan_end(JoHeldScan *held);
 
 /* ---- message_event.c: what the engine is told ---- */
 
-/* Why a message failed. */
+/* Why a message failed, or was given back. */
 typedef struct JoFailure
 {
 	const char *error;
+	const JoGateDecision *decision; /* of the gate that deferred it, or NULL */
 	bool		is_permanent;
 	bool		is_hard_bounce; /* because the address does not exist */
 	bool		has_retry_after;
@@ -309,6 +317,10 @@ typedef struct JoFailure
  * status failed. In CurrentMemoryContext. */
 extern void jo_message_event(JoEvent *event, const char *status,
 							 TupleTableSlot *slot, const JoFailure *failure);
+
+/* The same as message.withheld, by this decision. */
+extern void jo_withheld_event(JoEvent *event, TupleTableSlot *slot,
+							  const JoGateDecision *decision);
 
 /* {"error", "permanent"}: the detail of an outcome. */
 extern Jsonb *jo_failure_detail(const char *error, bool is_permanent);

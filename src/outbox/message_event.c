@@ -164,6 +164,18 @@ push_attempt(JsonbParseState **state, TupleTableSlot *slot)
 	push_column(state, "expires_at", slot, OUTBOX_EXPIRES_AT);
 }
 
+/* Which gate has stopped the message, and why; what it saw stays inside. */
+static void
+push_decision(JsonbParseState **state, const JoGateDecision *decision)
+{
+	push_string(state, "gate", decision->gate);
+	if (decision->rule != NULL)
+		push_string(state, "rule", decision->rule);
+	else
+		push_null(state, "rule");
+	push_string(state, "reason", decision->reason);
+}
+
 static void
 push_failure(JsonbParseState **state, TupleTableSlot *slot,
 			 const JoFailure *failure)
@@ -183,6 +195,11 @@ push_failure(JsonbParseState **state, TupleTableSlot *slot,
 	}
 	else
 		push_null(state, "retry_after");
+	if (failure->decision != NULL)
+	{
+		push_decision(state, failure->decision);
+		push_timestamp(state, "until", failure->decision->until);
+	}
 	push_column(state, "failures", slot, OUTBOX_FAILURES);
 	push_column(state, "payload", slot, OUTBOX_PAYLOAD);
 }
@@ -210,6 +227,23 @@ jo_message_event(JoEvent *event, const char *status, TupleTableSlot *slot,
 	push_attempt(&state, slot);
 	if (failure != NULL)
 		push_failure(&state, slot, failure);
+	event->payload =
+		JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+void
+jo_withheld_event(JoEvent *event, TupleTableSlot *slot,
+				  const JoGateDecision *decision)
+{
+	JsonbParseState *state = NULL;
+
+	begin_event(event, "withheld", slot);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_message(&state, slot);
+	push_attempt(&state, slot);
+	push_decision(&state, decision);
+	if (decision->ends_run)
+		push_bool(&state, "ends_run", true);
 	event->payload =
 		JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }

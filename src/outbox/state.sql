@@ -110,7 +110,7 @@ CREATE TABLE journey_orch.message
   payload       jsonb NOT NULL,
   error         text,
   failures      smallint NOT NULL,           -- of attempts on this channel; a deferral is none
-  CONSTRAINT message_state CHECK (state IN ('enqueued', 'deferred', 'dead', 'live', 'member', 'leaving'))
+  CONSTRAINT message_state CHECK (state IN ('enqueued', 'deferred', 'withheld', 'dead', 'live', 'member', 'leaving'))
 ) PARTITION BY LIST (lane);
 
 /* A relay's lease.  One row a claim, holding also the channel's positions

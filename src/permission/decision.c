@@ -70,22 +70,17 @@ set_record(const JoGateRecord *record, Datum *values, bool *isnull)
 	isnull[DECISION_EVIDENCE] = decision->evidence == NULL;
 }
 
-void
-jo_gate_record_append(int lane, const JoGateRecord *records, int n)
+/* Append what is one lane's. */
+static void
+append_to_lane(int lane, const JoGateRecord *records, int n,
+			   MemoryContext row_context)
 {
 	int			segment = jo_leaf_current(JO_GATE_DECISION, lane);
 	TimestampTz now = GetCurrentTimestamp();
-	MemoryContext row_context;
-	MemoryContext caller;
-	JoAppend   *append;
+	JoAppend   *append = jo_append_begin(jo_leaf_oid(JO_GATE_DECISION, lane,
+													 segment));
+	MemoryContext caller = MemoryContextSwitchTo(row_context);
 
-	if (n == 0)
-		return;
-	append = jo_append_begin(jo_leaf_oid(JO_GATE_DECISION, lane, segment));
-	row_context = AllocSetContextCreate(CurrentMemoryContext,
-										"jo_gate_decision row",
-										ALLOCSET_SMALL_SIZES);
-	caller = MemoryContextSwitchTo(row_context);
 	for (int i = 0; i < n; i++)
 	{
 		Datum		values[DECISION_COLUMNS];
@@ -99,6 +94,27 @@ jo_gate_record_append(int lane, const JoGateRecord *records, int n)
 		MemoryContextReset(row_context);
 	}
 	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(row_context);
 	jo_append_end(append);
+}
+
+void
+jo_gate_record_append(const JoGateRecord *records, int n)
+{
+	MemoryContext row_context;
+	int			end;
+
+	if (n == 0)
+		return;
+	row_context = AllocSetContextCreate(CurrentMemoryContext,
+										"jo_gate_decision row",
+										ALLOCSET_SMALL_SIZES);
+	for (int start = 0; start < n; start = end)
+	{
+		for (end = start + 1; end < n; end++)
+			if (records[end].lane != records[start].lane)
+				break;
+		append_to_lane(records[start].lane, records + start, end - start,
+					   row_context);
+	}
+	MemoryContextDelete(row_context);
 }

@@ -57,6 +57,9 @@ extern bool jo_gate_quiet_hours_is_active(JoGates *gates);
 extern void jo_gate_quiet_hours(JoGates *gates,
 								const JoGateQuestion *question,
 								JoGateDecision *decision);
+extern bool jo_gate_holdout_is_active(JoGates *gates);
+extern void jo_gate_holdout(JoGates *gates, const JoGateQuestion *question,
+							JoGateDecision *decision);
 
 extern bool jo_gate_cap_is_active(JoGates *gates);
 extern void jo_gate_cap(JoGates *gates, const JoGateQuestion *question,

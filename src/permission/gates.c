@@ -25,6 +25,7 @@ static const JoGate gates_in_order[] = {
 	{"class", jo_gate_class_is_active, jo_gate_class},
 	{"quiet_hours", jo_gate_quiet_hours_is_active, jo_gate_quiet_hours},
 	{"cap", jo_gate_cap_is_active, jo_gate_cap},
+	{"holdout", jo_gate_holdout_is_active, jo_gate_holdout},
 	{"expiry", NULL, jo_gate_expiry},
 };
 

@@ -140,14 +140,14 @@ typedef struct JoGateRecord
 	int32		version;
 	int32		visit;
 	int32		attempt;
+	int16		lane;			/* of the customer */
 	JoGateStage stage;
 	TimestampTz decided_at;		/* engine clock */
 	JoGateDecision decision;
 } JoGateRecord;
 
-/* Append to the lane's decisions; anybody may at any time. */
-extern void jo_gate_record_append(int lane, const JoGateRecord *records,
-								  int n);
+/* Append to the decisions of their lanes; anybody may at any time. */
+extern void jo_gate_record_append(const JoGateRecord *records, int n);
 
 /*
  * May the channel be drained at all, as "snapshot" sees it?  NULL, or the halt's
