@@ -33,7 +33,8 @@ extern bool jo_message_is_withdrawn(const JoBatch *batch,
 
 /* message_gate.c: what the gates say of messages */
 extern JoGates *jo_message_gates_begin(JoBatch *batch);
-extern void jo_message_ask(JoGates *gates, const JoMember *member,
+extern void jo_message_ask(const JoBatch *batch, JoGates *gates,
+						   const JoMember *member,
 						   const JoAttempt *attempt, const JoChannel *channel,
 						   const char *address, const char *journey,
 						   JoGateDecision *decision);

@@ -35,10 +35,10 @@ jo_message_gates_begin(JoBatch *batch)
 
 /*
  * May the message be enqueued now?  "attempt" says which, "journey" may be
- * NULL.  One that a stream takes and nothing stops is counted.
+ * NULL.  One that nobody will claim and nothing stops is counted.
  */
 void
-jo_message_ask(JoGates *gates, const JoMember *member,
+jo_message_ask(const JoBatch *batch, JoGates *gates, const JoMember *member,
 			   const JoAttempt *attempt, const JoChannel *channel,
 			   const char *address, const char *journey,
 			   JoGateDecision *decision)
@@ -48,19 +48,21 @@ jo_message_ask(JoGates *gates, const JoMember *member,
 		.customer_id = member->customer_id,
 		.channel = channel->name,
 		.channel_kind = channel->kind,
+		.channel_consent = channel->consent,
 		.address = address,
 		.topic = attempt->topic,
 		.journey = journey,
 		.timezone = member->profile.timezone,
 		.region = member->profile.region,
 		.has_place = member->is_profile_loaded,
-		.is_stream = jo_streq(channel->drain, "stream"),
+		.is_stream = jo_channel_hands_over(channel),
 		.expires_at = attempt->expires_at
 	};
 
 	jo_gates_set_clock(gates, member->now);
 	jo_gates_ask(gates, &question, decision);
-	if (decision->answer == JO_GATE_ALLOW && question.is_stream)
+	if (decision->answer == JO_GATE_ALLOW && question.is_stream &&
+		batch->simulation == NULL)
 		jo_gates_count(gates, &question);
 	/* what is deferred to the past would be due again and again */
 	if (decision->answer == JO_GATE_DEFER)
@@ -154,7 +156,7 @@ jo_run_ask_gates(JoBatch *batch, JoGates *gates, JoRun *run, int number,
 	JoAttempt	attempt;
 
 	jo_message_form(run, number, NULL, &attempt);
-	jo_message_ask(gates, run->member, &attempt, channel, address,
+	jo_message_ask(batch, gates, run->member, &attempt, channel, address,
 				   run->graph->name, decision);
 	if (decision->answer == JO_GATE_WITHHOLD)
 	{
@@ -231,7 +233,7 @@ jo_message_is_stopped(JoBatch *batch, JoMember *member, JoMessage *message)
 	attempt.attempt++;
 	graph = jo_graph(attempt.journey_id, attempt.version);
 	decision = palloc(sizeof(JoGateDecision));
-	jo_message_ask(gates, member, &attempt, channel,
+	jo_message_ask(batch, gates, member, &attempt, channel,
 				   jo_json_string(attempt.payload, "address"),
 				   graph == NULL ? NULL : graph->name, decision);
 	jo_gates_end(gates);

@@ -377,15 +377,16 @@ get_entry(const char *name)
 	return entry;
 }
 
-char *
-jo_channel_kind_of(const char *name)
+void
+jo_channel_describe(const char *name, char **kind, char **consent)
 {
-	char	   *kind;
+	const JoChannel *channel;
 
 	jo_channel_cache_begin();
-	kind = pstrdup(get_entry(name)->channel.kind);
+	channel = &get_entry(name)->channel;
+	*kind = pstrdup(channel->kind);
+	*consent = pstrdup(channel->consent);
 	jo_channel_cache_end();
-	return kind;
 }
 
 void

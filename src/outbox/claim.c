@@ -478,7 +478,8 @@ journey_orch_claim(PG_FUNCTION_ARGS)
 												 "journey_orch.claim row",
 												 ALLOCSET_DEFAULT_SIZES);
 
-	claiming.channel_kind = jo_channel_kind_of(claiming.claim.channel);
+	jo_channel_describe(claiming.claim.channel, &claiming.channel_kind,
+						&claiming.channel_consent);
 	claiming.question_context =
 		AllocSetContextCreate(CurrentMemoryContext,
 							  "journey_orch.claim question",

@@ -56,6 +56,7 @@ make_question(JoClaiming *claiming, TupleTableSlot *slot)
 	question->customer_id = read_text(slot, OUTBOX_CUSTOMER_ID);
 	question->channel = claiming->claim.channel;
 	question->channel_kind = claiming->channel_kind;
+	question->channel_consent = claiming->channel_consent;
 	question->address = read_address(slot);
 	question->topic = read_text(slot, OUTBOX_TOPIC);
 	question->journey =

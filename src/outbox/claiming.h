@@ -49,6 +49,7 @@ typedef struct JoClaiming
 	int			events_room;
 	JoPendingCustomers *pending[JO_LANES];	/* NULL: not looked at */
 	char	   *channel_kind;
+	char	   *channel_consent;
 	JoGates    *gates;			/* of the snapshot, while gathering */
 	JoGateQuestion question;	/* about the attempt judged last ... */
 	JoGateDecision decision;	/* ... and the answer; "gate" NULL: no gate's */

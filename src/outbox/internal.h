@@ -66,9 +66,10 @@ extern double jo_channel_rate(Datum rate);
 /* Of the channel; 0: no limit, or no such channel. */
 extern double jo_channel_rate_of(const char *name);
 
-/* push, inbox, audience or task; in CurrentMemoryContext.  Raises 42704 without
- * the channel. */
-extern char *jo_channel_kind_of(const char *name);
+/* Its kind and consent, in CurrentMemoryContext.  Raises 42704 without the
+ * channel. */
+extern void jo_channel_describe(const char *name, char **kind,
+								char **consent);
 
 /* Raise 42704 unless there is such a channel. */
 extern void jo_channel_ensure_exists(const char *name);
