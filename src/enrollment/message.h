@@ -28,8 +28,6 @@ extern void jo_message_withhold(JoBatch *batch, JoMember *member,
 extern void jo_message_leave_visit(JoRun *run);
 extern void jo_message_append(JoBatch *batch, JoMember *member, JoRun *run,
 							  JoAttempt *attempt);
-extern bool jo_message_is_withdrawn(const JoBatch *batch,
-									const JoMessage *message);
 
 /* message_gate.c: what the gates say of messages */
 extern JoGates *jo_message_gates_begin(JoBatch *batch);
