@@ -104,10 +104,10 @@ class Waits:
         if rule is None:
             return
         rule = {"on": rule} if isinstance(rule, str) else rule
-        if not self.meets(run, rule, event) or run.restarts >= rule.get("max", 100):
-            return
         verb = verb_of(run.here)
-        if verb == "wait" and "until" not in run.here["wait"]:
+        if verb == "wait" and "until" not in run.here["wait"] or run.restarts >= rule.get("max", 100):
+            return
+        if not self.meets(run, rule, event):
             return
         run.restarts += 1
         run.event, run.is_fresh = event, True
