@@ -46,4 +46,19 @@ CALL journey_orch.run();
 SELECT journey_orch.withdraw_consent('ben') > 0 AS withdrawn;
 CALL journey_orch.run();
 SELECT customer_id, state, exit_reason FROM journey_orch.enrollment_status ORDER BY customer_id;
+
+-- a channel that asks for consent by itself: at the send, and at the claim
+SELECT journey_orch.set_channel('chat', address_sql => 'customer.email', consent => 'opt_in'), journey_orch.set_topic('visits');
+SELECT journey_orch.set_template('visit', 'chat', 'We come.');
+SELECT journey_orch.define('{"journey": "visit", "entry": {"api": true}, "start": "tell", "steps": {
+  "tell": {"send": {"channels": ["chat"], "template": "visit", "topic": "visits"}, "next": "done"}, "done": {"exit": "told"}}}');
+SELECT count(*) FROM journey_orch.publish('visit');
+SELECT journey_orch.grant_consent('ada', 'chat', 'visits', 'desk', '{"text_version": "7", "method": "written"}') > 0 AS granted;
+SELECT count(journey_orch.enter('visit', c)) FROM unnest('{ada,ben}'::text[]) AS c;
+CALL journey_orch.run();
+SELECT customer_id, stage, gate, evidence->>'needed' AS needed, evidence->>'state' AS state FROM journey_orch.gate_decision;
+SELECT journey_orch.withdraw_consent('ada', 'chat') > 0 AS withdrawn;
+CALL journey_orch.run();
+SELECT count(*) FROM journey_orch.claim('chat', 'my relay');
+SELECT customer_id, stage, gate, evidence->>'needed' AS needed, evidence->>'state' AS state FROM journey_orch.gate_decision ORDER BY customer_id;
 SELECT * FROM journey_orch.verify() WHERE NOT holds;
