@@ -104,15 +104,6 @@ ensure_word(const char *argument, const char *word, const char *const *words,
 			 errhint("Use %s.", list_words(words, n))));
 }
 
-static void
-refuse_unbuilt(const char *what)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s is not supported yet", what),
-			 errhint("Leave it out for now.")));
-}
-
 /* True for a number from 0 to "most"; NaN and the infinities are not. */
 static bool
 is_within(Datum number, int64 most)
@@ -135,7 +126,10 @@ ensure_numbers(FunctionCallInfo fcinfo)
 				 errmsg("rate must be between 0.00001 and %d", MAX_RATE),
 				 errhint("It is a number of messages a second; 0.1 is one in ten seconds.")));
 	if (!PG_ARGISNULL(ARG_SEND_WINDOW))
-		refuse_unbuilt("the send window of a channel");
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the send window of a channel is not supported yet"),
+				 errhint("Declare the other hours by journey_orch.set_quiet_hours() with the channel in its scope.")));
 	if (PG_ARGISNULL(ARG_UNIT_COST) != PG_ARGISNULL(ARG_CURRENCY))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
