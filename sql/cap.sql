@@ -83,6 +83,11 @@ SELECT count(*) AS counted, count(DISTINCT message_id) AS messages FROM cap_use 
 SELECT nack(:first_claim_id, (:'ids'::uuid[])[4], 'no such user', permanent => true);
 SELECT is_return, count(*) FROM cap_use WHERE customer_id = 'p1' GROUP BY 1 ORDER BY 1;
 
+-- Upkeep forgets what no cap looks back to.
+SELECT count(*) AS before, count(*) FILTER (WHERE customer_id = 'p1') AS recent FROM cap_use;
+SELECT count(*) > 0 AS said FROM maintain() WHERE lane IS NULL;
+SELECT customer_id, count(*) FROM cap_use GROUP BY 1;
+
 SELECT set_cap('bad', '{}', 0, '1 day');
 SELECT set_cap('bad', '{}', 1, '0');
 SELECT set_cap('bad', '{}', 1, '1 month');

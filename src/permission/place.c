@@ -196,20 +196,32 @@ add_zones(JoPlace *place, const PlaceEntry *entry, const char *known_by)
 	place->known_by = known_by;
 }
 
-/* Zone and region of the customer's own row. */
+/*
+ * Zone and region of the customer's own row, which is not kept: a claim may ask
+ * of thousands.  A row that cannot be read tells nothing.
+ */
 static void
 load_customer(const JoGateQuestion *question, JoPlace *place)
 {
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller,
+												  "journey_orch place",
+												  ALLOCSET_DEFAULT_SIZES);
 	JoCustomer	customer = {0};
 	JoError    *error = NULL;
 
+	MemoryContextSwitchTo(context);
 	customer.customer_id = question->customer_id;
 	jo_customer_load(&customer, 1, &error);
-	if (error != NULL || !customer.exists)
-		return;
-	if (customer.timezone != NULL)
-		add_zone(place, customer.timezone);
-	place->region = customer.region;
+	MemoryContextSwitchTo(caller);
+	if (error == NULL && customer.exists)
+	{
+		if (customer.timezone != NULL)
+			add_zone(place, customer.timezone);
+		if (customer.region != NULL)
+			place->region = pstrdup(customer.region);
+	}
+	MemoryContextDelete(context);
 }
 
 void
