@@ -88,4 +88,7 @@ SELECT count(*) FROM journey_orch.halt_status;
 SET journey_orch.complaint_halt = on;
 SELECT journey_orch.report(message('m32'), 'complained') > 0 AS reported;
 SELECT scope, name, is_halted, reason FROM journey_orch.halt_status;
+-- it is halted already: nothing is counted again
+SELECT journey_orch.report_many((SELECT jsonb_agg(jsonb_build_object('message_id', message('m' || i), 'status', 'complained')) FROM generate_series(33, 40) i));
+SELECT scope, name, is_halted, reason FROM journey_orch.halt_status;
 SELECT * FROM journey_orch.verify() WHERE NOT holds;

@@ -17,11 +17,14 @@
 
 #include "catalog/pg_type_d.h"
 #include "executor/spi.h"
+#include "nodes/value.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 #include "core/clock.h"
 #include "core/run_as.h"
 #include "outbox/reporting.h"
+#include "permission/permission.h"
 #include "permission/suppress.h"
 
 bool		jo_complaint_halt = false;
@@ -103,13 +106,37 @@ withdraw_consent(const JoReport *report)
 	execute(WITHDRAW, 4, arguments);
 }
 
+/*
+ * Halt the channels complained about whose senders are over the limit.  To know
+ * that, the messages of 30 days are counted: once a call and channel, and not
+ * for one that is halted already.
+ */
 static void
-take_complaint(const JoReport *report)
+halt_channels(List *reports)
 {
-	jo_feedback_suppress(&report->message_id, report->message_channel,
-						 report->address, "complaint");
-	if (jo_complaint_halt)
-		execute(HALT, 1, &report->message_channel);
+	List	   *channels = NIL;
+	ListCell   *cell;
+
+	foreach(cell, reports)
+	{
+		const JoReport *report = lfirst(cell);
+		String	   *channel;
+
+		if (strcmp(report->status, "complained") != 0)
+			continue;
+		channel = makeString(report->message_channel);
+		channels = list_append_unique(channels, channel);
+	}
+	foreach(cell, channels)
+	{
+		char	   *channel = strVal(lfirst(cell));
+		Snapshot	snapshot = jo_relay_snapshot();
+		bool		is_halted = jo_halt_of_channel(channel, snapshot) != NULL;
+
+		UnregisterSnapshot(snapshot);
+		if (!is_halted)
+			execute(HALT, 1, &channel);
+	}
 }
 
 /* Is it a bounce of an address that does not exist? */
@@ -131,7 +158,8 @@ apply(const JoReport *report)
 		jo_feedback_suppress(&report->message_id, report->message_channel,
 							 report->address, "hard_bounce");
 	else if (strcmp(report->status, "complained") == 0)
-		take_complaint(report);
+		jo_feedback_suppress(&report->message_id, report->message_channel,
+							 report->address, "complaint");
 	else if (strcmp(report->status, "unsubscribed") == 0)
 		withdraw_consent(report);
 }
@@ -157,4 +185,6 @@ jo_feedback_apply(JoReport *reports, int n)
 	list_sort(fresh, compare_reports);
 	foreach(cell, fresh)
 		apply(lfirst(cell));
+	if (jo_complaint_halt)
+		halt_channels(fresh);
 }
