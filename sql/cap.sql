@@ -79,9 +79,22 @@ SELECT outcome FROM ack(:first_claim_id, (:'ids'::uuid[])[1:1]);
 SELECT nack(:first_claim_id, (:'ids'::uuid[])[2], 'no such user', permanent => true), nack(:first_claim_id, (:'ids'::uuid[])[3], 'busy');
 SELECT set_cap('pressure', '{}', 3, '1 day', action => 'defer');
 SELECT count(*) AS counted, count(DISTINCT message_id) AS messages FROM cap_use WHERE customer_id = 'p1';
--- The one that is held fails: its allowance is free at once.
+-- So one more of three: by another channel, and not two.
+SELECT count(emit('push', 'p1')) FROM generate_series(1, 2);
+CALL run();
+SELECT count(*) AS claimed FROM claim('push', 'r') AS c;
+SELECT channel, answer, gate, rule, reason, until, evidence - 'oldest' AS evidence FROM gate_decision;
+-- The one that is held fails: its allowance is free at once, for the next one.
 SELECT nack(:first_claim_id, (:'ids'::uuid[])[4], 'no such user', permanent => true);
 SELECT is_return, count(*) FROM cap_use WHERE customer_id = 'p1' GROUP BY 1 ORDER BY 1;
+
+SELECT count(emit('push', 'p1'));
+CALL run();
+SELECT count(*) AS claimed FROM claim('push', 'r') AS c;
+-- A day after the first the deferred one goes out.
+SELECT advance_clock('1 day') IS NOT NULL AS advanced;
+CALL run();
+SELECT count(*) AS claimed FROM claim('push', 'r') AS c;
 
 -- Upkeep forgets what no cap looks back to.
 SELECT count(*) AS before, count(*) FILTER (WHERE customer_id = 'p1') AS recent FROM cap_use;
