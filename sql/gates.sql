@@ -85,6 +85,7 @@ SELECT unhalt('journey', 'plain') IS NOT NULL AS is_over, unhalt('journey', 'bot
 SELECT advance_clock('1 day');
 CALL run();
 SELECT journey, customer_id, attempt FROM claim('email', 'r1') ORDER BY 1, 2;
+SELECT m.customer_id, m.journey, report(m.message_id, 'delivered') > 0 AS is_reported FROM message_status AS m WHERE m.state = 'claimed' AND m.customer_id IN ('dan', 'eve') ORDER BY 1, 2;
 SELECT count(nack(c.claim_id, h, 'busy')) FROM claim AS c, unnest(c.held) AS h WHERE c.claim_id = (SELECT max(claim_id) FROM claim);
 CALL run();
 SELECT customer_id, channel, attempt, failures, error FROM message ORDER BY customer_id, attempt, is_awaited;

@@ -394,6 +394,7 @@ extern void jo_member_sort_runs(JoMember *member);
 extern void jo_member_enter_run(JoMember *member, JoRun *run);
 extern JoRun *jo_member_run(JoMember *member, const pg_uuid_t *id);
 extern void jo_member_add_message(JoMember *member, JoMessage *message);
+extern void jo_member_forget_index(JoMember *member);
 extern JoMessage *jo_member_message(JoMember *member, const pg_uuid_t *id);
 
 /* due.c: what is due next */

@@ -166,6 +166,13 @@ jo_member_add_message(JoMember *member, JoMessage *message)
  * The message with this id that is not settled, or NULL.  After one was
  * settled, another row may have been made for the same id: the newest counts.
  */
+/* A message of the member's has got its id. */
+void
+jo_member_forget_index(JoMember *member)
+{
+	member->message_index = NULL;
+}
+
 JoMessage *
 jo_member_message(JoMember *member, const pg_uuid_t *id)
 {

@@ -125,8 +125,9 @@ jo_message_form(const JoRun *run, int channel, Jsonb *payload,
 }
 
 /*
- * The id of the message of the run's visit.  One that was not enqueued takes a
- * position of the outbox that no attempt will have.
+ * The id of the message of the run's visit.  One that was not enqueued has no
+ * place in the outbox, so its id reads as position 0; it gets the id that it
+ * keeps with its first attempt.
  */
 const pg_uuid_t *
 jo_message_id_of_visit(JoBatch *batch, JoRun *run)
@@ -142,9 +143,7 @@ jo_message_id_of_visit(JoBatch *batch, JoRun *run)
 	else
 	{
 		jo_message_id(&visit->message_id, &run->id, run->visit);
-		jo_message_id_place(&visit->message_id, batch->lane,
-							jo_outbox_position(run->visit_state.step->u.send.priority,
-											   batch->cursor.next_outbox++));
+		jo_message_id_place(&visit->message_id, batch->lane, 0);
 	}
 	return &visit->message_id;
 }
@@ -161,6 +160,8 @@ jo_message_keep(JoRun *run, const JoAttempt *attempt)
 		message->attempt = *attempt;
 		jo_member_add_message(run->member, message);
 	}
+	else if (message->attempt.attempt == 0)
+		jo_member_forget_index(run->member);
 	message->attempt = *attempt;
 	message->due_at = JO_NO_TIME;
 	message->is_awaited = attempt->is_awaited;
@@ -180,7 +181,7 @@ jo_message_enqueue(JoBatch *batch, JoRun *run, Jsonb *payload)
 	JoAttempt	attempt;
 
 	jo_message_form(run, visit->channel, payload, &attempt);
-	if (find_message_of_visit(run) == NULL)
+	if (attempt.attempt == 1)
 		jo_message_id_place(&attempt.message_id, batch->lane,
 							jo_outbox_position(attempt.priority,
 											   batch->cursor.next_outbox));
@@ -645,6 +646,14 @@ jo_message_due(JoBatch *batch, JoMember *member, JoMessage *message)
 	message->due_at = JO_NO_TIME;
 	message->state = "enqueued";
 	message->is_changed = true;
+	if (message->attempt.attempt == 0)
+	{
+		/* deferred before its first attempt */
+		jo_message_id_place(&message->attempt.message_id, batch->lane,
+							jo_outbox_position(message->attempt.priority,
+											   batch->cursor.next_outbox));
+		jo_member_forget_index(member);
+	}
 	message->attempt.attempt++;
 	message->attempt.enqueued_at = member->now;
 	jo_message_append(batch, member, message->run, &message->attempt);

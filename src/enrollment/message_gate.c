@@ -9,8 +9,8 @@
  * to "next".  A deferred message is kept, as it was rendered, until the instant
  * that the gate has named; then the gates are asked again.
  *
- * A message that was never enqueued has taken no position of the outbox, so it
- * is given one that no attempt has (jo_message_id_of_visit()).
+ * A message gets its id for good with its first attempt; until then that reads
+ * as position 0 of the outbox (jo_message_id_of_visit()).
  */
 #include "postgres.h"
 
@@ -171,8 +171,7 @@ jo_run_ask_gates(JoBatch *batch, JoGates *gates, JoRun *run, int number,
 }
 
 /*
- * Keep what was withheld in this visit, under the id of its message.  A visit
- * whose message was not enqueued takes a position that no attempt will have.
+ * Keep what was withheld in this visit, under the id of its message.
  */
 void
 jo_run_keep_withheld(JoBatch *batch, JoRun *run)

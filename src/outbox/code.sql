@@ -403,7 +403,11 @@ SELECT DISTINCT ON (h.message_id, attempt)
 COMMENT ON VIEW journey_orch._message_claim IS
   'Private: attempts that were handed out, with their newest claim and what came of it.';
 
-/* One place says what the state of a message is; docs/relays.md lists the
+/* An id begins with the place of the first attempt (decision 0006), which a
+   message has not that was withheld or deferred before it: from the 17th
+   character on it is the same.
+
+   One place says what the state of a message is; docs/relays.md lists the
    states, and sql/outbox.sql walks through them. */
 CREATE OR REPLACE VIEW journey_orch.message_status AS
 SELECT s.message_id, j.name AS journey, s.version, s.step, s.enrollment_id, s.customer_id,
@@ -459,12 +463,12 @@ SELECT s.message_id, j.name AS journey, s.version, s.step, s.enrollment_id, s.cu
                   FROM journey_orch.outbox a
                  ORDER BY a.id, a.attempt DESC) o
           FULL JOIN journey_orch.message m ON m.message_id = o.id
-          FULL JOIN (SELECT DISTINCT ON (x.message_id) x.message_id, x.enrollment_id, x.customer_id,
+          FULL JOIN (SELECT DISTINCT ON (identity) pg_catalog.substr(x.message_id::text, 17) AS identity, x.message_id, x.enrollment_id, x.customer_id,
                             x.journey_id, x.version, x.step, x.visit, x.channel, x.template, x.topic,
                             x.arm, x.attempt, x.stage, x.answer, x.gate, x.rule, x.reason
                        FROM journey_orch.gate_decision x
-                      ORDER BY x.message_id, x.decided_at DESC, x.attempt DESC, x.recorded_at DESC) d
-            ON d.message_id = COALESCE(o.id, m.message_id)
+                      ORDER BY identity, x.decided_at DESC, x.attempt DESC, x.recorded_at DESC) d
+            ON d.identity = pg_catalog.substr(COALESCE(o.id, m.message_id)::text, 17)
           LEFT JOIN journey_orch._message_claim h
             ON h.message_id = o.id AND h.attempt = o.attempt
           LEFT JOIN (SELECT i.message_id, x.outcome
