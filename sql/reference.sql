@@ -97,6 +97,10 @@ SELECT journey_orch.define('{
     "again":  {"exit": "came_back", "convert": {"value": "(event->>''amount'')::numeric", "currency": "event->>''currency''"}},
     "once":   {"exit": "bought_once"}}}');
 
+BEGIN;
+SELECT channel, address, subject, decision FROM journey_orch.send_test('after_sale', 'thanks', '1', '{qa@shop.example}', event => '{"amount": 20}');
+ROLLBACK;
+
 SELECT * FROM journey_orch.publish('after_sale');
 
 SELECT journey_orch.pause('after_sale', waits => 'extend');

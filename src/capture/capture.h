@@ -42,6 +42,7 @@ jo_event_is_applied(char kind)
 #define JO_COMMAND_DISCARD		"$discard"	/* or never */
 #define JO_COMMAND_CHILD_ENDED	"$child_ended"	/* to the run that waits for
 												 * it */
+#define JO_COMMAND_TEST			"$test" /* hand this test message out */
 #define JO_COMMAND_PLAN			"$plan" /* look at the customer's dates;
 										 * customer_id '': at those of all */
 #define JO_COMMAND_DATE			"$date" /* such a date has come: enter */

@@ -6,6 +6,7 @@
 #ifndef JO_CONTENT_H
 #define JO_CONTENT_H
 
+#include "audience/audience.h"
 #include "core/expression.h"
 #include "permission/permission.h"
 #include "utils/jsonb.h"
@@ -152,6 +153,29 @@ extern int	jo_message_lacks(const JoMessageFacts *facts,
  */
 extern Jsonb *jo_message_add_headers(Jsonb *headers,
 									 const JoMessageFacts *facts);
+
+/* ---- preview.c: one customer's view, without a run ---- */
+
+typedef struct JoPreview
+{
+	JoCustomer	customer;
+	JoVariables variables;		/* of his messages; "message" is that of the
+								 * last one rendered */
+} JoPreview;
+
+/* Read the customer; raises when there is none.  "event" and "context" are
+ * objects. */
+extern void jo_preview_begin(JoPreview *preview, const char *customer_id,
+							 Datum event, Datum context);
+
+/*
+ * Render the newest version of a template for him, approved or not; "locale" NULL
+ * is his own.  NULL when there is no such template; raises JO007 when a hole
+ * does.  Between jo_template_cache_begin() and _end().
+ */
+extern JoTemplate *jo_preview_render(JoPreview *preview, const char *name,
+									 const char *channel, const char *locale,
+									 const char *topic, JoRendered *rendered);
 
 extern void jo_content_init(void);
 

@@ -223,6 +223,39 @@ put_row(ReturnSetInfo *result, const char *channel, const JoTemplate *template,
 	tuplestore_putvalues(result->setResult, result->setDesc, values, isnull);
 }
 
+void
+jo_preview_begin(JoPreview *preview, const char *customer_id, Datum event,
+				 Datum context)
+{
+	memset(preview, 0, sizeof(*preview));
+	load_customer(&preview->customer, customer_id);
+	preview->variables.event = event;
+	preview->variables.context = context;
+	preview->variables.customer = preview->customer.row;
+	preview->variables.customer_isnull = preview->customer.row == (Datum) 0;
+	preview->variables.journey = make_journey(&preview->customer, event);
+}
+
+JoTemplate *
+jo_preview_render(JoPreview *preview, const char *name, const char *channel,
+				  const char *locale, const char *topic, JoRendered *rendered)
+{
+	const JoVariables *rows[1] = {&preview->variables};
+	JoTemplate *template;
+
+	template = jo_template_find_newest(name, channel, locale != NULL ? locale :
+									   preview->customer.locale);
+	if (template == NULL)
+		return NULL;
+	preview->variables.message = make_message(&preview->customer, channel,
+											  topic);
+	jo_template_render(template, 1, rows, rendered);
+	if (rendered->error != NULL)
+		raise_render_error(name, channel, preview->customer.customer_id,
+						   rendered);
+	return template;
+}
+
 /*
  * render(template, customer, event, context, channel, locale, topic): one row
  * a channel of the template, in order of channel.
@@ -231,54 +264,47 @@ Datum
 journey_orch_render(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	JoVariables variables;
-	const JoVariables *rows[1] = {&variables};
-	JoCustomer	customer;
+	JoPreview	preview;
 	List	   *channels;
 	ListCell   *cell;
+	Datum		event;
+	Datum		context;
 	char	   *name;
 	char	   *locale;
-	char	   *topic;
 	int			count = 0;
 
 	ensure_argument(fcinfo, ARG_TEMPLATE, "template");
 	ensure_argument(fcinfo, ARG_CUSTOMER, "customer");
-	memset(&variables, 0, sizeof(variables));
-	variables.event = object_argument(fcinfo, ARG_EVENT, "event");
-	variables.context = object_argument(fcinfo, ARG_CONTEXT, "context");
+	event = object_argument(fcinfo, ARG_EVENT, "event");
+	context = object_argument(fcinfo, ARG_CONTEXT, "context");
 	InitMaterializedSRF(fcinfo, 0);
 
 	name = optional_text(fcinfo, ARG_TEMPLATE);
-	topic = optional_text(fcinfo, ARG_TOPIC);
 	channels = PG_ARGISNULL(ARG_CHANNEL) ? find_channels(name) :
 		list_make1(optional_text(fcinfo, ARG_CHANNEL));
-	load_customer(&customer, optional_text(fcinfo, ARG_CUSTOMER));
-	locale = PG_ARGISNULL(ARG_LOCALE) ? customer.locale :
-		optional_text(fcinfo, ARG_LOCALE);
-
-	variables.customer = customer.row;
-	variables.customer_isnull = customer.row == (Datum) 0;
-	variables.journey = make_journey(&customer, variables.event);
+	jo_preview_begin(&preview, optional_text(fcinfo, ARG_CUSTOMER), event,
+					 context);
+	locale = optional_text(fcinfo, ARG_LOCALE);
 
 	jo_template_cache_begin();
 	foreach(cell, channels)
 	{
 		const char *channel = lfirst(cell);
-		JoTemplate *template = jo_template_find_newest(name, channel,
-													   locale);
+		JoTemplate *template;
 		JoRendered	rendered;
 
+		template = jo_preview_render(&preview, name, channel, locale,
+									 optional_text(fcinfo, ARG_TOPIC),
+									 &rendered);
 		if (template == NULL)
 			continue;
-		variables.message = make_message(&customer, channel, topic);
-		jo_template_render(template, 1, rows, &rendered);
-		if (rendered.error != NULL)
-			raise_render_error(name, channel, customer.customer_id, &rendered);
 		put_row(result, channel, template, &rendered);
 		count++;
 	}
 	jo_template_cache_end();
 
+	if (locale == NULL)
+		locale = preview.customer.locale;
 	if (count == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

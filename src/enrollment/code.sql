@@ -171,6 +171,33 @@ GRANT EXECUTE ON FUNCTION journey_orch.leave(text, text, text, text) TO journey_
 COMMENT ON FUNCTION journey_orch.leave(text, text, text, text) IS
 'Asks the customer''s lane, at commit, to end his runs of a journey (those with this key, all without one) with a reason, "left" unless given; returns the id of the command.';
 
+/* ---- test messages ---- */
+
+CREATE OR REPLACE FUNCTION journey_orch.send_test(
+  journey   text,
+  step      text,
+  customer  text,
+  seed_list text[],
+  event     jsonb DEFAULT '{}',
+  context   jsonb DEFAULT '{}',
+  version   integer DEFAULT NULL,
+  channel   text DEFAULT NULL,
+  OUT channel    text,
+  OUT address    text,
+  OUT event_id   bigint,
+  OUT subject    text,
+  OUT decision   text,
+  OUT gates      jsonb)
+RETURNS SETOF record
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_send_test';
+REVOKE ALL ON FUNCTION journey_orch.send_test(text, text, text, text[], jsonb, jsonb, integer, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.send_test(text, text, text, text[], jsonb, jsonb, integer, text)
+  TO journey_orch_author, journey_orch_operator;
+COMMENT ON FUNCTION journey_orch.send_test(text, text, text, text[], jsonb, jsonb, integer, text) IS
+'Sends the message of a step, as this customer would get it, to other addresses: through outbox and relay, marked, and counted nowhere. Shows what each gate would say of the real one.';
+
 /* Why a rule refuses, in words. */
 CREATE OR REPLACE FUNCTION journey_orch._refusal_reason(rule text)
 RETURNS text

@@ -1,6 +1,6 @@
 /*
  * enrollment/command.c
- *	  Applies a command to its customer: enter, leave, approve, child ended;
+ *	  Applies a command to its customer: enter, leave, approve, child ended, test;
  *	  those about dead letters are in dead_letter.c.
  *
  * A command is an event whose name begins with "$", given by an application
@@ -15,9 +15,11 @@
  */
 #include "postgres.h"
 
+#include "core/identity.h"
 #include "enrollment/careful.h"
 #include "enrollment/dead_letter.h"
 #include "enrollment/json.h"
+#include "enrollment/message.h"
 #include "journey/acts.h"
 
 /* An entry that somebody wants. */
@@ -383,6 +385,43 @@ apply_dismissal(JoBatch *batch, JoMember *member)
 				jo_json_string(member->event->payload, "reason"));
 }
 
+/*
+ * Hand a test message to the outbox.  send_test() has rendered it in its caller's
+ * session, but only the lane's one writer may append to a lane's outbox.  It
+ * belongs to no run: its enrollment_id is one that no run has, and its visit is
+ * 0, by which everybody knows it.
+ */
+static void
+apply_test(JoBatch *batch, JoMember *member)
+{
+	const JoEvent *event = member->event;
+	Jsonb	   *command = event->payload;
+	JoAttempt	attempt = {0};
+
+	if (batch->sink->take_attempt != NULL)
+		return;					/* nothing is simulated of it */
+	attempt.journey_id = jo_json_int(command, "journey_id", 0);
+	jo_enrollment_id(&attempt.enrollment_id, attempt.journey_id,
+					 event->identity);
+	jo_message_id(&attempt.message_id, &attempt.enrollment_id, 0);
+	attempt.priority = 5;
+	jo_message_id_place(&attempt.message_id, batch->lane,
+						jo_outbox_position(attempt.priority,
+										   batch->cursor.next_outbox));
+	attempt.channel = jo_json_string(command, "channel");
+	attempt.customer_id = member->customer_id;
+	attempt.template = jo_json_string(command, "template");
+	attempt.step = jo_json_string(command, "step");
+	attempt.topic = jo_json_string(command, "topic");
+	attempt.payload = jo_json_object(command, "payload");
+	attempt.event_id = event->seq;
+	attempt.enqueued_at = member->now;
+	attempt.expires_at = JO_NO_TIME;
+	attempt.version = jo_json_int(command, "version", 0);
+	attempt.attempt = 1;
+	jo_message_append(batch, member, NULL, &attempt);
+}
+
 /* Apply the member's event, which is a command. */
 void
 jo_command_apply(JoBatch *batch, JoMember *member)
@@ -398,6 +437,8 @@ jo_command_apply(JoBatch *batch, JoMember *member)
 		apply_leave(batch, member);
 	else if (jo_streq(name, JO_COMMAND_APPROVE))
 		apply_approve(batch, member);
+	else if (jo_streq(name, JO_COMMAND_TEST))
+		apply_test(batch, member);
 	else if (jo_streq(name, JO_COMMAND_CHILD_ENDED))
 		apply_child_ended(batch, member);
 	else if (jo_streq(name, JO_COMMAND_REDELIVER))

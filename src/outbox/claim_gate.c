@@ -65,6 +65,7 @@ make_question(JoClaiming *claiming, TupleTableSlot *slot)
 	question->region = read_text(slot, OUTBOX_REGION);
 	question->has_place = question->timezone != NULL ||
 		question->region != NULL;
+	question->is_test = jo_slot_is_test(slot);
 	question->expires_at = slot->tts_isnull[OUTBOX_EXPIRES_AT] ? JO_NO_TIME :
 		DatumGetTimestampTz(slot->tts_values[OUTBOX_EXPIRES_AT]);
 	MemoryContextSwitchTo(caller);

@@ -432,7 +432,8 @@ SELECT s.message_id, j.name AS journey, s.version, s.step, s.enrollment_id, s.cu
        s.topic, s.visit, s.event_id, s.expires_at,
        CASE WHEN s.is_withheld OR s.live_error = s.reason THEN s.gate END AS gate,
        CASE WHEN s.is_withheld OR s.live_error = s.reason THEN s.rule END AS rule,
-       CASE WHEN s.is_withheld OR s.live_error = s.reason THEN s.reason END AS reason
+       CASE WHEN s.is_withheld OR s.live_error = s.reason THEN s.reason END AS reason,
+       s.visit = 0 AS is_test
   FROM (SELECT COALESCE(o.id, m.message_id, d.message_id) AS message_id,
                COALESCE(o.journey_id, m.journey_id, d.journey_id) AS journey_id,
                COALESCE(o.version, m.version, d.version) AS version,
@@ -501,7 +502,8 @@ COMMENT ON COLUMN journey_orch.message_status.sent_at IS 'When it was acknowledg
 COMMENT ON COLUMN journey_orch.message_status.failed_at IS 'When the newest attempt failed (engine clock).';
 COMMENT ON COLUMN journey_orch.message_status.error IS 'What the relay said of the last failure.';
 COMMENT ON COLUMN journey_orch.message_status.topic IS 'Topic it is about, if the step names one.';
-COMMENT ON COLUMN journey_orch.message_status.visit IS 'Ordinal of the step visit in its run.';
+COMMENT ON COLUMN journey_orch.message_status.visit IS 'Ordinal of the step visit in its run; 0 of a test message.';
+COMMENT ON COLUMN journey_orch.message_status.is_test IS 'True for what send_test() sent: count it nowhere.';
 COMMENT ON COLUMN journey_orch.message_status.event_id IS 'The event that caused it, if one did.';
 COMMENT ON COLUMN journey_orch.message_status.expires_at IS 'When it is not worth sending any more (engine clock); NULL: never.';
 COMMENT ON COLUMN journey_orch.message_status.gate IS 'The gate that withheld it, or deferred it last.';
@@ -678,8 +680,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT o.id, o.aggregatetype, j.name, o.step, o.type, o.topic, o.enqueued_at
 FROM journey_orch.channel AS c
+CROSS JOIN generate_series(0, 2) AS q(queue)
 CROSS JOIN LATERAL (SELECT * FROM journey_orch.outbox AS o
-                    WHERE o.lane = journey_orch.lane_of($1) AND o.aggregatetype = c.channel AND o.aggregateid = $1
+                    WHERE o.lane = journey_orch.lane_of($1) AND o.aggregatetype = c.channel AND o.aggregateid = $1 AND o.visit > 0
+                      AND o.position >= q.queue::bigint << 46 AND o.position < (q.queue + 1)::bigint << 46
                     ORDER BY o.position DESC LIMIT 1) AS o
 LEFT JOIN journey_orch.journey AS j ON j.journey_id = o.journey_id
 WHERE c.channel = coalesce($2, c.channel)

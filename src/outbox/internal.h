@@ -167,6 +167,13 @@ jo_slot_text(TupleTableSlot *slot, int column)
 	return DatumGetTextPP(slot->tts_values[column]);
 }
 
+/* Is it a message of send_test()?  Real ones are of a visit, from 1. */
+static inline bool
+jo_slot_is_test(TupleTableSlot *slot)
+{
+	return DatumGetInt32(slot->tts_values[OUTBOX_VISIT]) == 0;
+}
+
 /* How far WAL must be flushed for what is handed out. */
 typedef struct JoFlush
 {

@@ -204,7 +204,10 @@ push_failure(JsonbParseState **state, TupleTableSlot *slot,
 	push_column(state, "payload", slot, OUTBOX_PAYLOAD);
 }
 
-/* The event's fields beside its payload. */
+/*
+ * The event's fields beside its payload.  Whatever is told of a test message is
+ * one event of a name that no journey waits for.
+ */
 static void
 begin_event(JoEvent *event, const char *status, TupleTableSlot *slot)
 {
@@ -212,7 +215,8 @@ begin_event(JoEvent *event, const char *status, TupleTableSlot *slot)
 	event->kind = JO_EVENT_KIND_MESSAGE;
 	event->customer_id =
 		TextDatumGetCString(slot->tts_values[OUTBOX_CUSTOMER_ID]);
-	event->name = psprintf("message.%s", status);
+	event->name = jo_slot_is_test(slot) ? pstrdup("message.test") :
+		psprintf("message.%s", status);
 }
 
 void

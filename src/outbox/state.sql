@@ -57,7 +57,7 @@ CREATE TABLE journey_orch.outbox
   expires_at    timestamptz,                 -- engine clock; NULL: never
   journey_id    integer NOT NULL,
   version       integer NOT NULL,
-  visit         integer NOT NULL,            -- ordinal of the step visit in its run
+  visit         integer NOT NULL,            -- ordinal of the step visit in its run; 0: a test message
   attempt       integer NOT NULL,            -- from 1
   lane          smallint NOT NULL,
   segment       smallint NOT NULL,

@@ -69,11 +69,6 @@ extern void jo_gate_cap(JoGates *gates, const JoGateQuestion *question,
 extern void jo_cap_count(JoGates *gates, const JoGateQuestion *question);
 extern void jo_cap_end(JoGates *gates);
 
-/* As jo_gates_ask(), but only of one gate, for tests. */
-extern void jo_gates_ask_one(JoGates *gates, const char *gate,
-							 const JoGateQuestion *question,
-							 JoGateDecision *decision);
-
 /* The probe of a table, opened when it is first wanted. */
 extern JoProbe *jo_gates_probe(JoGates *gates, JoProbeKind kind);
 

@@ -70,6 +70,8 @@ typedef struct JoGateQuestion
 								 * that needs them loads the customer's row */
 	bool		is_stream;		/* its channel is never claimed: caps count
 								 * when it is enqueued */
+	bool		is_test;		/* of send_test(): only a halt stops it, and
+								 * no cap counts it */
 	TimestampTz expires_at;		/* JO_NO_TIME: never */
 } JoGateQuestion;
 
@@ -106,6 +108,14 @@ extern void jo_gates_set_clock(JoGates *gates, TimestampTz clock);
 extern bool jo_gates_are_active(const JoGates *gates);
 extern void jo_gates_ask(JoGates *gates, const JoGateQuestion *question,
 						 JoGateDecision *decision);
+
+/* Name of the gate at this place of the order, from 0; NULL: there is none. */
+extern const char *jo_gates_name(int place);
+
+/* As jo_gates_ask(), but only of one gate: for who wants to hear all of them. */
+extern void jo_gates_ask_one(JoGates *gates, const char *gate,
+							 const JoGateQuestion *question,
+							 JoGateDecision *decision);
 
 /* The message goes out: the caps that are about it count it. */
 extern void jo_gates_count(JoGates *gates, const JoGateQuestion *question);

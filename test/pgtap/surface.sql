@@ -88,7 +88,7 @@ INSERT INTO contract VALUES
   ('approve_version', '{journey,version,note}'),
   ('approve_template', '{name,channel,note,locale}'),
   ('set_template', '{name,channel,body,subject,html,locale,headers}'),
-  ('html_escape', '{value}'), ('html_list', '{items,before,after}'), ('url_encode', '{value}'), ('last_message', '{customer,channel}'),
+  ('send_test', '{journey,step,customer,seed_list,event,context,version,channel}'), ('html_escape', '{value}'), ('html_list', '{items,before,after}'), ('url_encode', '{value}'), ('last_message', '{customer,channel}'),
   ('set_sender', '{name,postal_address,base_url,topic}'),
   ('render', '{template,customer,event,context,channel,locale,topic}'),
   ('bind_customer', '{relation,id_sql,timezone_sql,locale_sql,region_sql}'),
