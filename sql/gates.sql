@@ -92,4 +92,18 @@ SELECT customer_id, channel, attempt, failures, error FROM message ORDER BY cust
 SELECT * FROM public.status WHERE customer_id IN ('dan', 'eve');
 SELECT * FROM public.moves WHERE customer_id IN ('dan', 'eve');
 SELECT stage, answer, gate, rule, reason, evidence IS NOT NULL AS has_evidence, count(*) FROM gate_decision GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5;
+-- ---- the next channel, for the reasons that are named ----
+SELECT set_topic('news', 'marketing', consent => 'opt_in');
+INSERT INTO public.customer VALUES ('gil', 'gil@example.com', '+7', 'UTC');
+SELECT grant_consent('gil', 'sms', 'news', source => 'form', evidence => '{"text_version": "1", "method": "checkbox"}') > 0 AS is_granted;
+SELECT public.journey('any', '{"channels": ["email", "sms"], "topic": "news"}', '{"into": "sent"}');
+SELECT public.journey('fails', '{"channels": ["email", "sms"], "topic": "news", "fallback_on": ["no_address", "failed"]}', '{"on_withheld": "stopped"}');
+SELECT public.journey('lacks', '{"channels": ["email", "sms"], "topic": "orders", "fallback_on": ["failed"]}', '{"on_failure": "lost"}');
+UPDATE public.customer SET email = NULL WHERE id = 'fay';
+SELECT count(emit('any', 'gil')), count(emit('fails', 'gil')), count(emit('lacks', 'fay'));
+SELECT advance_clock('1 hour');
+CALL run();
+SELECT * FROM public.status WHERE customer_id IN ('gil', 'fay');
+SELECT * FROM public.moves WHERE customer_id IN ('gil', 'fay');
+SELECT channel, gate, reason, stage FROM withheld_message WHERE customer_id = 'gil' ORDER BY 1;
 SELECT law, detail FROM verify('full') WHERE NOT holds;

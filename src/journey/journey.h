@@ -100,7 +100,6 @@ typedef struct JoAssignment
 #define JO_FALLBACK_NO_ADDRESS	1
 #define JO_FALLBACK_NO_CONSENT	2
 #define JO_FALLBACK_FAILED		4
-#define JO_FALLBACK_UNREAD		8
 
 typedef struct JoStep
 {

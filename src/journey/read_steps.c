@@ -14,6 +14,34 @@
 
 #include "journey/reader.h"
 
+/* "fallback_on": JO_FALLBACK_*, its words or those that it stands for. */
+static int
+read_fallback(JsonbValue *send, const JoPath *path)
+{
+	static const char *const words[] = {"no_address", "no_consent", "failed"};
+	static const int reasons[] = {
+		JO_FALLBACK_NO_ADDRESS, JO_FALLBACK_NO_CONSENT, JO_FALLBACK_FAILED
+	};
+	JsonbValue	list;
+	JoPath		list_path;
+	int			result = 0;
+
+	if (!jo_read_array(send, "fallback_on", path, &list, &list_path))
+		return JO_FALLBACK_NO_ADDRESS | JO_FALLBACK_NO_CONSENT |
+			JO_FALLBACK_FAILED;
+	for (int i = 0; i < JsonContainerSize(list.val.binary.data); i++)
+	{
+		char	   *word =
+		jo_value_string(getIthJsonbValueFromContainer(list.val.binary.data,
+													  i));
+
+		for (int j = 0; j < lengthof(words); j++)
+			if (word != NULL && strcmp(word, words[j]) == 0)
+				result |= reasons[j];
+	}
+	return result;
+}
+
 static void
 read_send(JoReader *reader, JoStep *step, JsonbValue *source,
 		  const JoPath *path)
@@ -31,8 +59,6 @@ read_send(JoReader *reader, JoStep *step, JsonbValue *source,
 	step->u.send.on_withheld = JO_NO_STEP;
 	jo_read_target(reader, step->position, source, "on_withheld", path,
 				   "withheld", true, &step->u.send.on_withheld);
-	step->u.send.fallback_on = JO_FALLBACK_NO_ADDRESS |
-		JO_FALLBACK_NO_CONSENT | JO_FALLBACK_FAILED;
 	step->u.send.into = jo_read_string(source, "into");
 	if (!jo_read_object(source, "send", path, &send, &send_path))
 		return;
@@ -65,6 +91,7 @@ read_send(JoReader *reader, JoStep *step, JsonbValue *source,
 			jo_use_name(reader, JO_NAME_TEMPLATE, step->u.send.template, name,
 						&template_path)->topic = step->u.send.topic;
 	}
+	step->u.send.fallback_on = read_fallback(&send, &send_path);
 	step->u.send.awaits_outcome = step->on_failure != JO_NO_STEP ||
 		step->u.send.on_withheld != JO_NO_STEP || step->u.send.nchannels > 1;
 }
