@@ -358,3 +358,11 @@ SELECT journey_orch.confirm_inbound(1), journey_orch.confirm_inbound(1) AS again
 SELECT journey_orch.set_keyword('Schluss!', 'de', 'stop');
 
 SELECT journey_orch.rotate_token_key();
+SELECT journey_orch.forget('3', 'request of 5 May') > 0 AS asked;
+CALL journey_orch.run();
+SELECT state, reason, counts FROM journey_orch.erasure;
+
+SELECT reason FROM journey_orch.erasure WHERE customer_hash = journey_orch.erasure_hash('3');
+
+SELECT journey_orch.hold_customer('2', 'tax audit 2026');
+SELECT journey_orch.release_customer('2');

@@ -46,6 +46,8 @@ jo_event_is_applied(char kind)
 #define JO_COMMAND_PLAN			"$plan" /* look at the customer's dates;
 										 * customer_id '': at those of all */
 #define JO_COMMAND_DATE			"$date" /* such a date has come: enter */
+#define JO_COMMAND_FORGET		"$forget"	/* the customer is erased; see
+											 * permission/erasure.h */
 #define JO_CONTROL_TRUNCATE		"$truncate" /* customer_id '', payload
 											 * {"relation": …} */
 

@@ -123,7 +123,7 @@ flush(JoChunk *chunk)
 
 		load_row(chunk, row, &old_slot, &new_slot);
 		for (int i = 0; i < capture->count; i++)
-			jo_row_record(capture, capture->served[i].watch,
+			jo_row_record(capture, &capture->served[i],
 						  &chunk->outcomes[row * capture->count + i],
 						  old_slot, new_slot);
 	}

@@ -27,6 +27,7 @@ enum
 	FAILURE_SQLSTATE,
 	FAILURE_MESSAGE,
 	FAILURE_AT,
+	FAILURE_CUSTOMER_ID,
 	FAILURE_COLUMNS
 };
 
@@ -52,7 +53,8 @@ jo_failures_begin(Oid relid, const char *operation)
 
 void
 jo_failures_add(JoFailures *failures, const char *event, const char *row_key,
-				const char *sqlstate, const char *message)
+				const char *customer, const char *sqlstate,
+				const char *message)
 {
 	Datum		values[FAILURE_COLUMNS];
 	bool		isnull[FAILURE_COLUMNS] = {false};
@@ -78,6 +80,9 @@ jo_failures_add(JoFailures *failures, const char *event, const char *row_key,
 	values[FAILURE_SQLSTATE] = CStringGetTextDatum(sqlstate);
 	values[FAILURE_MESSAGE] = CStringGetTextDatum(message);
 	values[FAILURE_AT] = TimestampTzGetDatum(failures->at);
+	isnull[FAILURE_CUSTOMER_ID] = customer == NULL;
+	values[FAILURE_CUSTOMER_ID] = customer == NULL ?
+		(Datum) 0 : CStringGetTextDatum(customer);
 	jo_append_row(failures->append, values, isnull);
 }
 

@@ -161,7 +161,7 @@ report(Followed *followed, const JoError *error)
 	jo_failures_begin(followed->relids == NIL ? InvalidOid :
 					  linitial_oid(followed->relids), "ddl");
 
-	jo_failures_add(failures, "", NULL, error->sqlstate, error->message);
+	jo_failures_add(failures, "", NULL, NULL, error->sqlstate, error->message);
 	jo_failures_end(failures);
 	ereport(WARNING,
 			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),

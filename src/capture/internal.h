@@ -45,8 +45,8 @@ typedef struct JoFailures JoFailures;
 /* Room for the failures of one statement on "relid", in CurrentMemoryContext. */
 extern JoFailures *jo_failures_begin(Oid relid, const char *operation);
 extern void jo_failures_add(JoFailures *failures, const char *event,
-							const char *row_key, const char *sqlstate,
-							const char *message);
+							const char *row_key, const char *customer,
+							const char *sqlstate, const char *message);
 
 /* Write them; outside every subtransaction of the evaluation. */
 extern void jo_failures_end(JoFailures *failures);

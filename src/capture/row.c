@@ -152,3 +152,40 @@ jo_row_key(JoCapture *capture, TupleTableSlot *old_slot, TupleTableSlot *new_slo
 		return NULL;
 	return key.text.data;
 }
+
+/* Argument of the guarded computation of a row's customer. */
+typedef struct CustomerText
+{
+	JoServed   *served;
+	TupleTableSlot *old_slot;
+	TupleTableSlot *new_slot;
+	char	   *customer;
+} CustomerText;
+
+static void
+compute_customer(void *arg)
+{
+	CustomerText *row = arg;
+	JoServed   *served = row->served;
+	bool		isnull;
+	Datum		value;
+
+	value = jo_row_expression_value(served->watch->customer,
+									converted(served->map, row->old_slot,
+											  served->old_slot),
+									converted(served->map, row->new_slot,
+											  served->new_slot), &isnull);
+	if (!isnull && VARSIZE_ANY_EXHDR(DatumGetTextPP(value)) <= JO_CUSTOMER_BYTES)
+		row->customer = text_to_cstring(DatumGetTextPP(value));
+}
+
+char *
+jo_row_customer(JoServed *served, TupleTableSlot *old_slot,
+				TupleTableSlot *new_slot)
+{
+	CustomerText row = {served, old_slot, new_slot, NULL};
+
+	if (jo_guard(compute_customer, &row, served->watch->owner) != NULL)
+		return NULL;
+	return row.customer;
+}

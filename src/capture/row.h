@@ -59,6 +59,13 @@ extern void jo_row_set_failure(JoOutcome *outcome, const char *sqlstate,
 extern char *jo_row_key(JoCapture *capture, TupleTableSlot *old_slot,
 						TupleTableSlot *new_slot);
 
+/*
+ * Whose row it is, for a failure, in CurrentMemoryContext; NULL when that is
+ * what cannot be told.
+ */
+extern char *jo_row_customer(JoServed *served, TupleTableSlot *old_slot,
+							 TupleTableSlot *new_slot);
+
 /* ---- chunk.c ---- */
 
 typedef struct JoChunk JoChunk;
@@ -75,7 +82,7 @@ extern void jo_chunk_end(JoChunk *chunk);
 /* ---- trigger.c ---- */
 
 /* Write what came of one row and watch. */
-extern void jo_row_record(JoCapture *capture, JoWatch *watch, JoOutcome *outcome,
+extern void jo_row_record(JoCapture *capture, JoServed *served, JoOutcome *outcome,
 						  TupleTableSlot *old_slot, TupleTableSlot *new_slot);
 
 #endif							/* JO_CAPTURE_ROW_H */

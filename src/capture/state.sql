@@ -83,6 +83,7 @@ CREATE TABLE journey_orch.capture_failure
   sqlstate   text NOT NULL,
   message    text NOT NULL,
   at         timestamptz NOT NULL,           -- real time
+  customer_id text COLLATE "C",              -- whose row it is; NULL: that could not be told
   CONSTRAINT capture_failure_pkey PRIMARY KEY (failure_id)
 );
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.capture_failure', '');

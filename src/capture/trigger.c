@@ -63,9 +63,10 @@ has_writer(JoCapture *capture)
 }
 
 void
-jo_row_record(JoCapture *capture, JoWatch *watch, JoOutcome *outcome,
+jo_row_record(JoCapture *capture, JoServed *served, JoOutcome *outcome,
 			  TupleTableSlot *old_slot, TupleTableSlot *new_slot)
 {
+	JoWatch    *watch = served->watch;
 	JoEvent		event = {0};
 
 	if (outcome->customer == NULL && outcome->sqlstate == NULL)
@@ -78,6 +79,7 @@ jo_row_record(JoCapture *capture, JoWatch *watch, JoOutcome *outcome,
 	{
 		jo_failures_add(capture->failures, watch->event,
 						jo_row_key(capture, old_slot, new_slot),
+						jo_row_customer(served, old_slot, new_slot),
 						outcome->sqlstate, outcome->message);
 		return;
 	}
@@ -103,7 +105,8 @@ capture_plainly(JoCapture *capture, TupleTableSlot *old_slot,
 		JoOutcome	outcome;
 
 		jo_row_compute(&capture->served[i], old_slot, new_slot, &outcome);
-		jo_row_record(capture, capture->served[i].watch, &outcome, old_slot, new_slot);
+		jo_row_record(capture, &capture->served[i], &outcome, old_slot,
+					  new_slot);
 	}
 	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(capture->row_context);
@@ -115,7 +118,7 @@ report_unpaired(JoCapture *capture, int64 unpaired)
 {
 	for (int i = 0; i < capture->count; i++)
 		jo_failures_add(capture->failures, capture->served[i].watch->event,
-						NULL, "55000",
+						NULL, NULL, "55000",
 						psprintf("OLD was NULL for " INT64_FORMAT
 								 " updated rows: their old rows could not be told apart",
 								 unpaired));
@@ -227,7 +230,7 @@ choose_watches(JoCapture *capture, const Trigger *trigger, bool is_row)
 		error = jo_guard(look_up, &look, InvalidOid);
 	if (error != NULL)
 	{
-		jo_failures_add(capture->failures, "", NULL, error->sqlstate,
+		jo_failures_add(capture->failures, "", NULL, NULL, error->sqlstate,
 						error->message);
 		return;
 	}
@@ -247,7 +250,7 @@ choose_watches(JoCapture *capture, const Trigger *trigger, bool is_row)
 			error = watch->error;
 		if (error != NULL)
 		{
-			jo_failures_add(capture->failures, watch->event, NULL,
+			jo_failures_add(capture->failures, watch->event, NULL, NULL,
 							error->sqlstate, error->message);
 			continue;
 		}

@@ -102,7 +102,7 @@ jo_capture_truncate(Relation relation)
 	{
 		JoFailures *failures = jo_failures_begin(relid, "truncate");
 
-		jo_failures_add(failures, JO_CONTROL_TRUNCATE, NULL, error->sqlstate,
+		jo_failures_add(failures, JO_CONTROL_TRUNCATE, NULL, NULL, error->sqlstate,
 						error->message);
 		jo_failures_end(failures);
 	}

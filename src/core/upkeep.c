@@ -346,8 +346,8 @@ jo_maintain(JoUpkeepReport report, void *arg)
 	{
 		jo_leaf_mend(report_mended);
 		for (int i = 0; i < task_count; i++)
-			tasks[i] ();
-		is_left_over = maintain_lanes();
+			is_left_over |= tasks[i] ();
+		is_left_over |= maintain_lanes();
 		prune_tables();
 	}
 	else

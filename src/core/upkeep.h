@@ -26,9 +26,10 @@ extern void jo_upkeep_register(const JoUpkeep *upkeep);
 
 /*
  * Something else to do in each round, as the extension and under JO_LOCK_SETUP;
- * must be short, and wait for nobody.  Called once, from the init function.
+ * must be short, and wait for nobody.  True when another round would get
+ * further at once.  Called once, from the init function.
  */
-typedef void (*JoUpkeepTask) (void);
+typedef bool (*JoUpkeepTask) (void);
 extern void jo_upkeep_register_task(JoUpkeepTask task);
 
 /* Hears of one act; "segments" is NULL when it is about no lane. */

@@ -25,6 +25,7 @@
 #include "core/leaf.h"
 #include "enrollment/batch.h"
 #include "enrollment/careful.h"
+#include "enrollment/erase.h"
 #include "enrollment/life.h"
 #include "enrollment/plan.h"
 #include "enrollment/read.h"
@@ -175,6 +176,11 @@ run_lane(JoBatch *batch)
 {
 	jo_lane_cursor_read(batch->lane, batch->snapshot, &batch->cursor);
 	jo_batch_adopt_clock(batch);
+	if (jo_erase_run(batch))
+	{
+		batch->more = true;
+		return;
+	}
 	hold_lane(batch);
 	jo_batch_read(batch);
 	batch->cursor.batch++;

@@ -137,6 +137,7 @@ typedef struct JoMemory
 								 * oldest first */
 	bool		is_stored;
 	bool		is_changed;
+	bool		is_gone;		/* to be deleted */
 	ItemPointerData tid;
 } JoMemory;
 
@@ -321,6 +322,7 @@ struct JoBatch
 	int			ended;
 	int			advances;
 	int			messages;
+	struct JoErasures *erasures;	/* under way in the lane; NULL: none */
 	struct JoCare *care;		/* NULL: nothing has gone wrong (careful.h) */
 	struct JoSimulation *simulation;	/* NULL: this is no simulation */
 };
@@ -557,6 +559,7 @@ extern void jo_memory_ended(JoBatch *batch, JoRun *run);
 /* tally.c: how many are in a journey, and entered it */
 extern void jo_tally_entered(JoBatch *batch, const JoRun *run);
 extern void jo_tally_ended(JoBatch *batch, const JoRun *run);
+extern void jo_tally_erased(JoBatch *batch, const JoMemory *memory);
 extern void jo_tally_of_batch(const JoBatch *batch, int32 journey_id,
 							  int64 *active, int64 *total);
 extern void jo_tally_read(int32 journey_id, int64 *active, int64 *total);

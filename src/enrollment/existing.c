@@ -31,6 +31,7 @@
 #include "core/run_as.h"
 #include "enrollment/batch.h"
 #include "enrollment/life.h"
+#include "permission/erasure.h"
 
 /* Customers looked at together. */
 #define FETCH_ROWS 1000
@@ -185,6 +186,7 @@ open_events(const JoGraph *graph, int64 before)
 									 "SELECT DISTINCT ON (lane, customer_id) customer_id, payload"
 									 " FROM journey_orch.event"
 									 " WHERE name = $1 AND customer_id <> '' AND kind <> 'c' AND seq < $2"
+									 " AND customer_id NOT LIKE '" JO_PSEUDONYM_PREFIX "%'"
 									 " ORDER BY lane, customer_id, seq DESC",
 									 2, types, values, NULL, true, 0);
 }

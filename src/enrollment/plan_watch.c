@@ -276,7 +276,7 @@ repeat_failed(TimestampTz at)
 }
 
 /* JoUpkeepTask */
-static void
+static bool
 keep_up(void)
 {
 	List	   *graphs;
@@ -298,6 +298,7 @@ keep_up(void)
 	}
 	jo_journey_cache_end();
 	PopActiveSnapshot();
+	return false;
 }
 
 void

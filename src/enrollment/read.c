@@ -17,6 +17,7 @@
 #include "core/leaf.h"
 #include "core/live.h"
 #include "enrollment/careful.h"
+#include "enrollment/erase.h"
 #include "enrollment/life.h"
 #include "enrollment/message.h"
 #include "enrollment/read.h"
@@ -50,7 +51,8 @@ read_events(JoBatch *batch)
 		if (jo_streq(event->name, JO_COMMAND_FAN_OUT))
 			batch->has_fan_outs = true;
 		jo_pass_add_request(batch, event);
-		jo_batch_add_event(batch, event);
+		if (!jo_erase_drops(batch, event))
+			jo_batch_add_event(batch, event);
 	}
 	batch->timer_limit = Min(batch->until, batch->clock.now);
 	if (end == JO_WINDOW_CUT)

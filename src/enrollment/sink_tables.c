@@ -122,6 +122,11 @@ write_memory(JoBatch *batch, LiveTable *table, JoMember *member,
 		return;
 	if (batch->care != NULL)
 		jo_care_blame_memory(batch, member, memory);
+	if (memory->is_gone)
+	{
+		jo_live_delete(get_live(table), &memory->tid);
+		return;
+	}
 	jo_memory_to_row(batch->lane, member, memory, values, isnull);
 	if (memory->is_stored)
 		jo_live_update(get_live(table), &memory->tid, values, isnull);

@@ -83,6 +83,7 @@ CREATE TABLE journey_orch.entry_count
   lane       smallint NOT NULL,
   active     bigint NOT NULL,                -- rows of enrollment that have not ended
   total      bigint NOT NULL,                -- runs started so far
+  erased     bigint NOT NULL DEFAULT 0,      -- of these, of customers who have been erased since
   CONSTRAINT entry_count_pkey PRIMARY KEY (journey_id, lane)
 ) WITH (fillfactor = 50);
 SELECT pg_catalog.pg_extension_config_dump('journey_orch.entry_count', '');

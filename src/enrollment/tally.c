@@ -23,12 +23,14 @@ typedef struct JoTally
 	int32		journey_id;
 	int64		active;
 	int64		total;
+	int64		erased;			/* of total: nobody remembers them any more */
 } JoTally;
 
 /* Columns of trial_entry_count. */
 enum
 {
 	COUNT_JOURNEY_ID, COUNT_LANE, COUNT_ACTIVE, COUNT_TOTAL,
+	COUNT_ERASED,
 	COUNT_COLUMNS
 };
 
@@ -76,6 +78,13 @@ void
 jo_tally_ended(JoBatch *batch, const JoRun *run)
 {
 	get_tally(batch, run->journey_id)->active--;
+}
+
+/* What a customer's memory tells of his runs is gone. */
+void
+jo_tally_erased(JoBatch *batch, const JoMemory *memory)
+{
+	get_tally(batch, memory->journey_id)->erased += memory->runs;
 }
 
 /* What the batch adds to a journey so far. */
@@ -137,6 +146,7 @@ write_trial(JoBatch *batch)
 		values[COUNT_LANE] = Int16GetDatum(batch->lane);
 		values[COUNT_ACTIVE] = Int64GetDatum(tally->active);
 		values[COUNT_TOTAL] = Int64GetDatum(tally->total);
+		values[COUNT_ERASED] = Int64GetDatum(tally->erased);
 		jo_append_row(append, values, isnull);
 	}
 	jo_append_end(append);
@@ -146,7 +156,7 @@ static void
 write_counts(JoBatch *batch)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, INT2OID, INT8OID, INT8OID};
+	Oid			types[] = {INT4OID, INT2OID, INT8OID, INT8OID, INT8OID};
 	JoRunAs		saved;
 	ListCell   *cell;
 
@@ -157,10 +167,12 @@ write_counts(JoBatch *batch)
 		SPIPlanPtr	prepared;
 
 		prepared = SPI_prepare("INSERT INTO journey_orch.entry_count AS c"
-							   " VALUES ($1, $2, $3, $4)"
+							   " VALUES ($1, $2, $3, $4, $5)"
 							   " ON CONFLICT (journey_id, lane) DO UPDATE"
 							   " SET active = c.active + excluded.active,"
-							   " total = c.total + excluded.total", 4, types);
+							   " total = c.total + excluded.total,"
+							   " erased = c.erased + excluded.erased",
+							   lengthof(types), types);
 		if (prepared == NULL || SPI_keepplan(prepared) != 0)
 			elog(ERROR, "could not prepare the counts of journeys");
 		plan = prepared;
@@ -170,7 +182,8 @@ write_counts(JoBatch *batch)
 		const JoTally *tally = lfirst(cell);
 		Datum		values[] = {
 			Int32GetDatum(tally->journey_id), Int16GetDatum(batch->lane),
-			Int64GetDatum(tally->active), Int64GetDatum(tally->total)
+			Int64GetDatum(tally->active), Int64GetDatum(tally->total),
+			Int64GetDatum(tally->erased)
 		};
 
 		if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT)

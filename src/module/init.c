@@ -17,6 +17,7 @@
 #include "enrollment/enrollment.h"
 #include "experiment/holdout.h"
 #include "journey/journey.h"
+#include "operation/operation.h"
 #include "outbox/outbox.h"
 #include "permission/permission.h"
 #include "worker/worker.h"
@@ -38,6 +39,7 @@ _PG_init(void)
 	jo_journey_init();
 	jo_enrollment_init();
 	jo_worker_init();
+	jo_operation_init();
 
 	MarkGUCPrefixReserved("journey_orch");
 }

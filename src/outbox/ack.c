@@ -88,6 +88,40 @@ answer(JoFate fate)
 
 /* ---- ack ---- */
 
+/* Those of the receipts that are of nobody who was erased. */
+static Jsonb *
+drop_erased(JoClaim *claim, Jsonb *receipts, Snapshot snapshot)
+{
+	bool	   *is_erased = jo_claim_erased(claim, snapshot);
+	Jsonb	   *result = receipts;
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	if (is_erased == NULL || !JB_ROOT_IS_OBJECT(receipts))
+		return receipts;
+	iterator = JsonbIteratorInit(&receipts->root);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		char	   *key;
+		pg_uuid_t	id;
+		int			place;
+
+		if (token != WJB_KEY)
+			continue;
+		key = pnstrdup(value.val.string.val, value.val.string.len);
+		if (!jo_relay_read_uuid(key, &id))
+			continue;
+		place = jo_claim_place(claim, &id);
+		if (place >= 0 && is_erased[place])
+			result =
+				DatumGetJsonbP(DirectFunctionCall2(jsonb_delete,
+												   JsonbPGetDatum(result),
+												   CStringGetTextDatum(key)));
+	}
+	return result;
+}
+
 /* {"receipts": receipts} */
 static Jsonb *
 receipts_detail(Jsonb *receipts)
@@ -209,8 +243,10 @@ journey_orch_ack(PG_FUNCTION_ARGS)
 	claim = open_claim(PG_GETARG_INT64(0), &snapshot);
 	if (!PG_ARGISNULL(2))
 	{
-		receipts = jo_receipts_read(claim, PG_GETARG_JSONB_P(2), &nreceipts);
-		detail = receipts_detail(PG_GETARG_JSONB_P(2));
+		Jsonb	   *given = drop_erased(claim, PG_GETARG_JSONB_P(2), snapshot);
+
+		receipts = jo_receipts_read(claim, given, &nreceipts);
+		detail = receipts_detail(given);
 	}
 
 	acked = palloc0(Max(1, claim->nheld) * sizeof(bool));
@@ -235,9 +271,12 @@ journey_orch_ack(PG_FUNCTION_ARGS)
 
 /* ---- nack ---- */
 
-/* Append message.failed of one message of the claim. */
+/*
+ * Append message.failed of one message of the claim.  What the provider says of
+ * somebody who was erased is not kept.
+ */
 static void
-tell_failure(JoClaim *claim, int place, const JoFailure *failure,
+tell_failure(JoClaim *claim, int place, JoFailure *failure,
 			 Snapshot snapshot)
 {
 	JoHeldScan	scan;
@@ -254,6 +293,8 @@ tell_failure(JoClaim *claim, int place, const JoFailure *failure,
 	if (slot == NULL)
 		elog(ERROR, "message %d of claim " INT64_FORMAT " is not in the outbox",
 			 place, claim->claim_id);
+	if (jo_message_is_erased(slot))
+		failure->error = "erased";
 	jo_message_event(&event, "failed", slot, failure);
 	if (failure->is_hard_bounce)
 		address = jo_attempt_address(slot);

@@ -308,6 +308,9 @@ extern void jo_held_scan_begin(JoHeldScan *held, JoClaim *claim,
 extern TupleTableSlot *jo_held_scan_next(JoHeldScan *held);
 extern void jo_held_scan_end(JoHeldScan *held);
 
+extern bool jo_message_is_erased(TupleTableSlot *slot);
+extern bool *jo_claim_erased(JoClaim *claim, Snapshot snapshot);
+
 /* ---- message_event.c: what the engine is told ---- */
 
 /* Why a message failed, or was given back. */

@@ -237,6 +237,10 @@ jo_report_record(JoReport *report, bool must_exist, bool checks_grant)
 		if (!report->has_at)
 			report->at = jo_clock_now();
 		jo_machine_judge(report, snapshot);
+		if (jo_message_is_erased(message))
+			report->detail =
+				DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+												   CStringGetDatum("{}")));
 		jo_report_event(&event, report, message);
 		jo_event_append(&event, 1);
 		event_id = event.seq;

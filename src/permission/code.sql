@@ -1476,6 +1476,91 @@ COMMENT ON COLUMN journey_orch.holiday_calendar.name IS 'What it is called.';
 
 /* ---- erasure ---- */
 
+CREATE OR REPLACE FUNCTION journey_orch.forget(customer text, reason text)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_forget';
+REVOKE ALL ON FUNCTION journey_orch.forget(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.forget(text, text) TO journey_orch_privacy;
+COMMENT ON FUNCTION journey_orch.forget(text, text) IS
+'Erases a customer: from the commit on no message of his is handed out, his runs end, and then his rows are rewritten under a random pseudonym. Returns the erasure_id; view erasure says when all is done.';
+
+CREATE OR REPLACE FUNCTION journey_orch.erasure_hash(customer text)
+RETURNS bytea
+LANGUAGE c STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'journey_orch_erasure_hash';
+REVOKE ALL ON FUNCTION journey_orch.erasure_hash(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.erasure_hash(text) TO journey_orch_privacy;
+COMMENT ON FUNCTION journey_orch.erasure_hash(text) IS
+'What view erasure calls this customer: a keyed hash, which nobody else can compute.';
+
+CREATE OR REPLACE FUNCTION journey_orch.hold_customer(customer text, reason text)
+RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  held text;
+BEGIN
+  IF customer IS NULL OR reason IS NULL THEN
+    RAISE EXCEPTION 'argument "%" must not be NULL', CASE WHEN customer IS NULL THEN 'customer' ELSE 'reason' END
+      USING ERRCODE = '22004';
+  ELSIF customer = '' OR octet_length(customer) > 1000 THEN
+    RAISE EXCEPTION 'argument "customer" must have 1 to 1000 bytes'
+      USING ERRCODE = '22023';
+  END IF;
+  INSERT INTO journey_orch.legal_hold AS h
+  VALUES (hold_customer.customer, hold_customer.reason, session_user, clock_timestamp())
+  ON CONFLICT (customer_id) DO UPDATE SET reason = excluded.reason, actor = excluded.actor
+  WHERE h.reason <> excluded.reason
+  RETURNING CASE WHEN xmax = 0 THEN 'held' ELSE 'replaced' END INTO held;
+  RETURN coalesce(held, 'unchanged');
+END
+$$;
+REVOKE ALL ON FUNCTION journey_orch.hold_customer(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.hold_customer(text, text) TO journey_orch_privacy;
+COMMENT ON FUNCTION journey_orch.hold_customer(text, text) IS
+'Forbids the erasure of a customer until release_customer(), because a law asks that he be kept. Returns held, replaced or unchanged.';
+
+CREATE OR REPLACE FUNCTION journey_orch.release_customer(customer text)
+RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF customer IS NULL THEN
+    RAISE EXCEPTION 'argument "customer" must not be NULL' USING ERRCODE = '22004';
+  END IF;
+  DELETE FROM journey_orch.legal_hold WHERE customer_id = release_customer.customer;
+  RETURN CASE WHEN FOUND THEN 'released' ELSE 'unchanged' END;
+END
+$$;
+REVOKE ALL ON FUNCTION journey_orch.release_customer(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION journey_orch.release_customer(text) TO journey_orch_privacy;
+COMMENT ON FUNCTION journey_orch.release_customer(text) IS
+'Ends what hold_customer() began. Returns released or unchanged.';
+
+CREATE OR REPLACE VIEW journey_orch.erasure AS
+SELECT c.erasure_id, c.requested_at, c.done_at, c.counts, c.applied_at, c.actor, c.reason, c.customer_hash,
+       CASE WHEN c.done_at IS NOT NULL THEN 'done'
+            WHEN c.applied_at IS NOT NULL THEN 'rewriting'
+            ELSE 'requested' END AS state
+FROM journey_orch.erasure_certificate AS c;
+REVOKE ALL ON journey_orch.erasure FROM PUBLIC;
+GRANT SELECT ON journey_orch.erasure TO journey_orch_privacy, journey_orch_analyst, journey_orch_operator;
+COMMENT ON VIEW journey_orch.erasure IS 'One row an erasure: its certificate, which names nobody.';
+COMMENT ON COLUMN journey_orch.erasure.erasure_id IS 'What forget() returned.';
+COMMENT ON COLUMN journey_orch.erasure.requested_at IS 'Real time of the call.';
+COMMENT ON COLUMN journey_orch.erasure.done_at IS 'Real time at which every place was done; NULL: it is under way.';
+COMMENT ON COLUMN journey_orch.erasure.counts IS 'Rows that were rewritten or deleted, by table.';
+COMMENT ON COLUMN journey_orch.erasure.applied_at IS 'Real time at which the customer''s lane had ended his runs and deleted what it kept; NULL: it has not yet.';
+COMMENT ON COLUMN journey_orch.erasure.actor IS 'Session user of the call.';
+COMMENT ON COLUMN journey_orch.erasure.reason IS 'What the caller gave as the reason.';
+COMMENT ON COLUMN journey_orch.erasure.customer_hash IS 'Keyed hash of the customer id; see erasure_hash().';
+COMMENT ON COLUMN journey_orch.erasure.state IS 'requested, rewriting or done.';
+
 /* ---- decisions ---- */
 
 COMMENT ON TABLE journey_orch.gate_decision IS

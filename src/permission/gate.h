@@ -31,6 +31,8 @@ struct JoGates
 	uint32		active;			/* a bit a gate, by its place in the order */
 	JoCapCount *caps;			/* NULL: nothing counted yet */
 	JoProbe    *probes[JO_PROBES];	/* NULL: not asked for yet */
+	struct JoErasures *erasures;	/* of gate "erasure"; NULL: none is under
+									 * way */
 };
 
 /*
@@ -59,6 +61,9 @@ extern void jo_gate_quiet_hours(JoGates *gates,
 								JoGateDecision *decision);
 extern bool jo_gate_holdout_is_active(JoGates *gates);
 extern void jo_gate_holdout(JoGates *gates, const JoGateQuestion *question,
+							JoGateDecision *decision);
+extern bool jo_gate_erasure_is_active(JoGates *gates);
+extern void jo_gate_erasure(JoGates *gates, const JoGateQuestion *question,
 							JoGateDecision *decision);
 
 extern bool jo_gate_cap_is_active(JoGates *gates);

@@ -20,6 +20,7 @@
  */
 static const JoGate gates_in_order[] = {
 	{"halt", jo_gate_halt_is_active, jo_gate_halt},
+	{"erasure", jo_gate_erasure_is_active, jo_gate_erasure},
 	{"suppression", jo_gate_suppression_is_active, jo_gate_suppression},
 	{"consent", jo_gate_consent_is_active, jo_gate_consent},
 	{"class", jo_gate_class_is_active, jo_gate_class},

@@ -298,6 +298,75 @@ SELECT pg_catalog.pg_extension_config_dump('journey_orch.phone_prefix', '');
 
 /* ---- erasure ---- */
 
+/* That a customer was erased, and what remains of it.  Names nobody: the hash
+   can be computed again only by who has the id and this database's key. */
+CREATE TABLE journey_orch.erasure_certificate
+(
+  erasure_id    bigint NOT NULL,             -- ticket of the command to the customer's lane
+  requested_at  timestamptz NOT NULL,        -- real time
+  applied_at    timestamptz,                 -- real time at which his lane had ended him
+  done_at       timestamptz,                 -- real time; NULL: rows are still to be rewritten
+  actor         name NOT NULL,               -- session user
+  reason        text NOT NULL,
+  customer_hash bytea NOT NULL,              -- HMAC-SHA-256 of the customer id
+  counts        jsonb NOT NULL DEFAULT '{}', -- rows rewritten or deleted, by table
+  CONSTRAINT erasure_certificate_pkey PRIMARY KEY (erasure_id)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.erasure_certificate', '');
+
+/* A customer whose erasure is under way: the only place that still tells whom
+   it is about; gone when it is done. */
+CREATE TABLE journey_orch.tombstone
+(
+  customer_id     text COLLATE "C" NOT NULL,
+  pseudonym       text COLLATE "C" NOT NULL, -- what his rows name instead; of the same lane
+  erasure_id      bigint NOT NULL,           -- his events with a smaller ticket go with him
+  xid             xid8 NOT NULL,             -- top-level transaction that asked for it
+  instant         timestamptz NOT NULL,      -- engine clock at the request
+  recorded_at     timestamptz NOT NULL,      -- real clock at the request
+  incarnation     integer NOT NULL,          -- of applied_xid once that is set, else of xid
+  lane            smallint NOT NULL,
+  batch           bigint,                    -- of the lane, that ended him; NULL: none has yet, nor the rest
+  applied_xid     xid8,                      -- of that batch
+  before_position bigint,                    -- his messages with a smaller position go with him ...
+  before_timer    bigint,                    -- ... and his timers with a smaller id
+  s1              pg_snapshot,               -- the lane's place in the event log then
+  s2              pg_snapshot,
+  seq             bigint,
+  event_ids       bigint[] NOT NULL DEFAULT '{}',  -- his events that have been rewritten
+  message_ids     uuid[] NOT NULL DEFAULT '{}',    -- his messages that have been
+  CONSTRAINT tombstone_pkey PRIMARY KEY (erasure_id)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.tombstone', '');
+
+/* The walk over all tables for the erasures that were ready when it began.  No
+   row: none is under way. */
+CREATE TABLE journey_orch.erasure_walk
+(
+  singleton   boolean NOT NULL DEFAULT true,
+  erasures    bigint[] NOT NULL,
+  missed      bigint[] NOT NULL DEFAULT '{}',      -- of which a row was still needed: they wait for another walk
+  place       integer NOT NULL DEFAULT 0,          -- in the list of _personal_table()
+  relation    text NOT NULL DEFAULT '',            -- the table or leaf under way, or looked at last
+  block       bigint NOT NULL DEFAULT 0,           -- its next block
+  fence       xid8,                                -- go on when all older transactions are over
+  incarnation integer NOT NULL,                    -- of fence
+  CONSTRAINT erasure_walk_pkey PRIMARY KEY (singleton),
+  CONSTRAINT erasure_walk_singleton CHECK (singleton)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.erasure_walk', '');
+
+/* Customers who must not be erased, because a law says so. */
+CREATE TABLE journey_orch.legal_hold
+(
+  customer_id text COLLATE "C" NOT NULL,
+  reason      text NOT NULL,
+  actor       name NOT NULL,                 -- session user
+  since       timestamptz NOT NULL,          -- real time
+  CONSTRAINT legal_hold_pkey PRIMARY KEY (customer_id)
+);
+SELECT pg_catalog.pg_extension_config_dump('journey_orch.legal_hold', '');
+
 /* ---- decisions ---- */
 
 /* What a gate has answered when it did not allow: a message was withheld, or

@@ -16,7 +16,7 @@ sub slurp { local (@ARGV, $/) = @_; my $text = <>; return $text // '' }
 my $bad = 0;
 my %pair = ('README.md' => 'readme', 'docs/sql-reference.md' => 'reference',
 	'docs/templates.md' => 'templates', 'docs/channels.md' => 'channel inbox task',
-	'docs/consent.md' => 'consent_journey');
+	'docs/consent.md' => 'consent_journey', 'docs/privacy.md' => 'reference');
 for my $document (sort keys %pair)
 {
 	next unless -f $document;

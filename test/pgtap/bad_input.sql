@@ -63,7 +63,8 @@ INSERT INTO good_call VALUES
   ('set_do_not_call', '''l'', ''{voice}''', true), ('import_do_not_call', '''l'', ''{}'', ''2025-01-01''', false), ('suppress', '''email'', ''a@example.com'', ''manual''', true), ('import_suppressions', '''email'', ARRAY[sha256(''a'')], ''manual''', true), ('unsuppress', '''email'', ''a@example.com''', true),
   ('rotate_token_key', '', true), ('unsubscribe_token', '''1'', ''email'', ''news''', false), ('preference_token', '''1''', false), ('unsubscribe', '''x''', false), ('preferences', '''x''', false), ('set_preference', '''x'', ''news'', true', false),
   ('set_keyword', '''halt'', ''de'', ''stop''', true), ('inbound', '''sms'', ''+15550100'', ''stop''', true), ('confirm_inbound', '1', true),
-  ('health', '', false), ('verify', '', false), ('maintain', '', false);
+  ('health', '', false), ('verify', '', false), ('maintain', '', false),
+  ('forget', '''1'', ''asked''', true), ('erasure_hash', '''1''', false), ('hold_customer', '''1'', ''audit''', true), ('release_customer', '''1''', true);
 
 INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('lane_of', 'repeat(''x'', 2000), 1', '42883', 'lane_of', true),
@@ -287,6 +288,11 @@ INSERT INTO refusal (function, args, sqlstate, message, has_hint) VALUES
   ('run_here', '''soon''', '22007', 'soon', false), ('settle', 'NULL', '22004', 'timeout', false), ('settle', '''178000000 years''', '22023', '178000000 years', true), ('settle', '''-1 second''', '22023', '-00:00:01', true), ('settle', '''25 hours''', '22023', '25:00:00', true),
   ('start_worker', '1', '42883', 'start_worker', true), ('stop_worker', '1', '42883', 'stop_worker', true), ('health', '1', '42883', 'health', true),
   ('maintain', '1', '42883', 'maintain', true),
+  ('forget', 'NULL, ''asked''', '22004', '"customer"', false), ('forget', '''1'', NULL', '22004', '"reason"', false), ('forget', ''''', ''asked''', '22023', '"customer"', false),
+  ('forget', '''1'', ''''', '22023', '"reason"', false), ('forget', 'repeat(''c'', 1001), ''asked''', '22023', '"customer".* 1000', false), ('forget', '''held'', ''asked''', '55000', 'must not be erased.*court', true),
+  ('erasure_hash', 'NULL', '22004', '"customer"', false), ('erasure_hash', '''''', '22023', '"customer"', false), ('erasure_hash', 'repeat(''c'', 1001)', '22023', '"customer".* 1000', false),
+  ('hold_customer', 'NULL, ''audit''', '22004', '"customer"', false), ('hold_customer', '''1'', NULL', '22004', '"reason"', false), ('hold_customer', ''''', ''audit''', '22023', '"customer".* 1000', false), ('hold_customer', 'repeat(''c'', 1001), ''audit''', '22023', '"customer".* 1000', false),
+  ('release_customer', 'NULL', '22004', '"customer"', false),
   ('enter', 'NULL, ''1''', '22004', '"journey"', false), ('enter', '''j'', NULL', '22004', '"customer"', false), ('enter', '''nope'', ''1''', '42704', '"nope"', true), ('enter', '''j'', ''''', '22023', '"customer"', false),
   ('enter', '''j'', repeat(''c'', 1001)', '22023', '"customer".* 1000', false), ('enter', '''j'', ''1'', ''[]''', '22023', '"context"', false), ('enter', '''j'', ''1'', ''1''', '22023', '"context"', false), ('enter', '''j'', ''1'', ''{''', '22P02', 'json', false),
   ('enter', '''j'', ''1'', ''{}'', ''''', '22023', '"key"', false), ('enter', '''j'', ''1'', ''{}'', repeat(''k'', 1001)', '22023', '"key".* 1000', false), ('enter', '''j'', ''1'', ''{}'', NULL, ''''', '22023', '"idempotency_key"', false),
@@ -385,6 +391,7 @@ SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p LEFT JOIN good_call 
 SELECT journey_orch.bind_customer('person', 'id'), journey_orch.set_channel('email', 'customer.email'), journey_orch.set_channel('box', 'customer.email', 'inbox'),
   journey_orch.set_channel('calls', 'customer.email', 'task', dispositions => '{done}'), journey_orch.set_template('hello', 'email', 'Hi') \gset _
 SELECT journey_orch.define('{"journey": "j", "entry": {"on": "x", "reentry": {"policy": "any"}}, "start": "a", "steps": {"a": {"exit": "done"}}}') \gset _
+SELECT journey_orch.hold_customer('held', 'court order') AS held \gset _
 SELECT journey_orch.set_clock('2026-01-01 00:00+00'), journey_orch.emit('x', '1', '{"a": 1}', idempotency_key => 'used'), journey_orch.enter('j', '1', '{"a": 1}', idempotency_key => 'used') AS entered \gset _
 
 SELECT try_case(refusal) FROM refusal ORDER BY n;
